@@ -1,0 +1,24 @@
+namespace MultiAgent.Contracts.Events;
+
+/// <summary>A run reached its end.</summary>
+public sealed record RunEnded
+{
+    public required string RunId { get; init; }
+    public required string TenantId { get; init; }
+    public required string Agent { get; init; }
+    public required int AgentVersion { get; init; }
+    public string? ConversationId { get; init; }
+    /// <summary><c>completed</c>, <c>failed</c> or <c>cancelled</c>.</summary>
+    public required string Status { get; init; }
+    /// <summary>Why it stopped when it did not complete, e.g. <c>max_steps</c>.</summary>
+    public string? Reason { get; init; }
+    public required int Steps { get; init; }
+    public required long InputTokens { get; init; }
+    public required long OutputTokens { get; init; }
+    public decimal? CostUsd { get; init; }
+    public required double DurationMs { get; init; }
+    public required DateTimeOffset At { get; init; }
+}
+
+/// <summary>A key was revoked, a user changed, a tenant suspended: whoever caches callers forgets what matches.</summary>
+public sealed record CallerChanged(string TenantId, string? ApiKeyId, string? UserId);

@@ -1,0 +1,39 @@
+namespace MultiAgent.Contracts.Events;
+
+/// <summary>Subjects of events. Dots separate tokens; consumers may filter with <c>*</c> (one token) and <c>&gt;</c> (the rest).</summary>
+public static class Subjects
+{
+    /// <summary>A model was called and is to be metered. Payload: <see cref="UsageBatch"/>.</summary>
+    public const string UsageModelInference = "usage.metered.model_inference";
+
+    /// <summary>Journeys were started, moved or ended. Payload: <see cref="JourneyBatch"/>.</summary>
+    public const string JourneyRecorded = "journey.recorded";
+
+    /// <summary>A run ended. Payload: <see cref="RunEnded"/>.</summary>
+    public const string RunCompleted = "orchestrator.run.completed";
+
+    /// <inheritdoc cref="RunCompleted"/>
+    public const string RunFailed = "orchestrator.run.failed";
+
+    /// <inheritdoc cref="RunCompleted"/>
+    public const string RunCancelled = "orchestrator.run.cancelled";
+
+    /// <summary>A credential or tenant changed; caches of callers drop what they hold. Payload: <see cref="CallerChanged"/>.</summary>
+    public const string CallerChanged = "tenant.caller.changed";
+
+    /// <summary>True when <paramref name="subject"/> matches a filter with the wildcards <c>*</c> and <c>&gt;</c>.</summary>
+    public static bool Matches(string filter, string subject)
+    {
+        ReadOnlySpan<char> f = filter, s = subject;
+        while (true)
+        {
+            int fd = f.IndexOf('.'), sd = s.IndexOf('.');
+            ReadOnlySpan<char> ft = fd < 0 ? f : f[..fd], st = sd < 0 ? s : s[..sd];
+            if (ft is ">") return s.Length > 0;
+            if (ft is not "*" && !ft.SequenceEqual(st)) return false;
+            if (fd < 0 || sd < 0) return fd < 0 && sd < 0;
+            f = f[(fd + 1)..];
+            s = s[(sd + 1)..];
+        }
+    }
+}
