@@ -1,0 +1,118 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using MultiAgent.Contracts;
+using MultiAgent.Hosting.Errors;
+using MultiAgent.Hosting.Limits;
+using MultiAgent.Hosting.Telemetry;
+
+namespace MultiAgent.Hosting.Edge;
+
+/// <summary>
+/// The outermost layer: request id, early refusal under overload, errors in the surface's shape, and the request's
+/// metrics. One middleware and not four, since every layer costs a state machine per request.
+/// </summary>
+internal sealed partial class EdgeMiddleware(
+    RequestDelegate next, TimeProvider time, HttpMetrics metrics, IOptions<LimitsOptions> limits, ILogger<EdgeMiddleware> logger)
+{
+    private readonly int _maxInFlight = limits.Value.MaxInFlightRequests;
+    private int _inFlight;
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        long started = time.GetTimestamp();
+        string requestId = RequestIdOf(context);
+        var info = new RequestInfo { RequestId = requestId, Started = started };
+        context.Features.Set(info);
+        context.Response.Headers["X-Request-Id"] = requestId;
+        int inFlight = Interlocked.Increment(ref _inFlight);
+        try
+        {
+            // Health and metrics stay reachable under overload: that is when they are needed.
+            if (inFlight > _maxInFlight && !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
+            {
+                metrics.Refused("overloaded");
+                await ErrorWriter.WriteAsync(context, 503, ErrorCodes.Overloaded, "The server is at its limit of concurrent requests.", retryAfter: TimeSpan.FromSeconds(1));
+            }
+            else
+            {
+                await next(context);
+                if (context.Response.StatusCode is 404 or 405 or 415 && !context.Response.HasStarted && context.Response.ContentType is null && context.Response.ContentLength is null)
+                    await WriteUnmatchedAsync(context);
+            }
+        }
+        catch (Exception e)
+        {
+            await HandleAsync(context, e);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inFlight);
+            metrics.Completed(info.Service, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, context.Request.Method,
+                context.Response.StatusCode, time.GetElapsedTime(started));
+        }
+    }
+
+    private static string RequestIdOf(HttpContext context)
+    {
+        string? given = context.Request.Headers["X-Request-Id"];
+        if (given is { Length: > 0 and <= 128 } && given.AsSpan().IndexOfAnyExceptInRange('!', '~') < 0) return given;
+        // Time-ordered and unique; the client gets it back and quotes it.
+        return string.Create(36, Guid.CreateVersion7(), static (span, id) =>
+        {
+            "req_".CopyTo(span);
+            id.TryFormat(span[4..], out _, "N");
+        });
+    }
+
+    private static Task WriteUnmatchedAsync(HttpContext context) => context.Response.StatusCode switch
+    {
+        405 => ErrorWriter.WriteAsync(context, 405, ErrorCodes.MethodNotAllowed, $"{context.Request.Method} is not allowed on {context.Request.Path}."),
+        415 => ErrorWriter.WriteAsync(context, 415, ErrorCodes.UnsupportedMediaType, "Send the body as application/json."),
+        _ => ErrorWriter.WriteAsync(context, 404, ErrorCodes.UnknownUrl, $"There is nothing at {context.Request.Method} {context.Request.Path}."),
+    };
+
+    private async Task HandleAsync(HttpContext context, Exception e)
+    {
+        if (context.RequestAborted.IsCancellationRequested && e is OperationCanceledException or ConnectionResetException or IOException)
+        {
+            if (!context.Response.HasStarted) context.Response.StatusCode = 499;
+            return;
+        }
+        (int status, string code, string message, string? param, TimeSpan? retryAfter) = e switch
+        {
+            ApiException api => (api.Status, api.Code, api.Message, api.Param, api.RetryAfter),
+            OverloadedException overloaded => (503, ErrorCodes.Overloaded, overloaded.Message, null, TimeSpan.FromSeconds(1)),
+            BadHttpRequestException { StatusCode: 413 } => (413, ErrorCodes.BodyTooLarge, "The body is larger than this server accepts.", null, null),
+            BadHttpRequestException { StatusCode: 415 } => (415, ErrorCodes.UnsupportedMediaType, "Send the body as application/json.", null, null),
+            BadHttpRequestException { StatusCode: 408 } => (408, ErrorCodes.RequestTimeout, "The body arrived too slowly.", null, null),
+            BadHttpRequestException { InnerException: System.Text.Json.JsonException json } => (400, ErrorCodes.InvalidJson, JsonMessage(json), json.Path, null),
+            BadHttpRequestException bad => (bad.StatusCode, ErrorCodes.InvalidRequest, bad.Message, null, null),
+            _ => (500, ErrorCodes.InternalError, "The server failed. Quote the request id when you report this.", (string?)null, (TimeSpan?)null),
+        };
+        if (status == 500) LogFailed(e, context.Request.Method, context.Request.Path, RequestInfo.Of(context).RequestId);
+        if (context.Response.HasStarted)
+        {
+            // The status is gone to the client already: only a broken connection says that the body is not whole.
+            context.Abort();
+            return;
+        }
+        await ErrorWriter.WriteAsync(context, status, code, message, param, retryAfter);
+    }
+
+    private static string JsonMessage(System.Text.Json.JsonException e)
+    {
+        // The serializer's text names .NET types; what the client needs is the place.
+        string where = e.Path is { Length: > 1 } path ? $" at {path}" : "";
+        string line = e.LineNumber is { } number ? $" (line {(number + 1).ToString(CultureInfo.InvariantCulture)})" : "";
+        return e.Message.Contains("missing required", StringComparison.Ordinal) || e.Message.Contains("could not be mapped", StringComparison.Ordinal)
+            ? e.Message.Split(" Path:")[0].Replace("JSON deserialization for type ", "", StringComparison.Ordinal)
+            : $"The JSON is invalid{where}{line}.";
+    }
+
+    [LoggerMessage(EventId = 1, EventName = "RequestFailed", Level = LogLevel.Error, Message = "{Method} {Path} failed; request {RequestId}")]
+    private partial void LogFailed(Exception e, string method, string path, string requestId);
+}

@@ -1,0 +1,26 @@
+using MultiAgent.Data;
+using MultiAgent.Data.Sqlite;
+
+namespace MultiAgent.Hosting.Health;
+
+/// <summary>Reads one row and goes through the write queue, so that a full disk or a stuck writer shows.</summary>
+internal sealed class DatabaseProbe(RegisteredDatabase registered) : IHealthProbe
+{
+    public string Service => registered.Database.Service;
+
+    public string Name => $"sqlite:{registered.Database.Service}";
+
+    public async ValueTask<ProbeResult> CheckAsync(CancellationToken cancellationToken)
+    {
+        SqliteDatabase database = registered.Database;
+        database.Read(session =>
+        {
+            SqliteStatement statement = session.Prepare("SELECT 1");
+            statement.Step();
+            statement.Reset();
+            return true;
+        });
+        await database.Writer.WriteAsync(static _ => { }).WaitAsync(cancellationToken);
+        return ProbeResult.Ok($"{database.Writer.QueueLength} writes waiting");
+    }
+}

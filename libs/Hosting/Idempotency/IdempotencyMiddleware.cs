@@ -1,0 +1,102 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using MultiAgent.Contracts;
+using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Errors;
+
+namespace MultiAgent.Hosting.Idempotency;
+
+/// <summary>Endpoint metadata: <c>Idempotency-Key</c> is honoured by the host, which keeps the whole answer.</summary>
+public sealed record IdempotentEndpoint;
+
+/// <summary>Declares endpoints idempotent under a client's key.</summary>
+public static class IdempotencyExtensions
+{
+    /// <summary>
+    /// Honours <c>Idempotency-Key</c>: one execution per tenant and key; equal requests get the first one's answer, others 409.
+    /// Endpoints that start runs do it themselves, since a run outlives its request.
+    /// </summary>
+    public static TBuilder Idempotent<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder
+    {
+        builder.Add(endpoint => endpoint.Metadata.Add(new IdempotentEndpoint()));
+        return builder;
+    }
+
+    /// <summary>The client's key, or null when it sent none.</summary>
+    /// <exception cref="ApiException">400: the key is longer than 255 characters or not printable ASCII.</exception>
+    public static string? IdempotencyKey(this HttpRequest request)
+    {
+        string? key = request.Headers["Idempotency-Key"];
+        if (string.IsNullOrEmpty(key)) return null;
+        if (key.Length > 255 || key.AsSpan().IndexOfAnyExceptInRange(' ', '~') >= 0)
+            throw new ApiException(400, ErrorCodes.ValidationFailed, "'Idempotency-Key' must be at most 255 printable ASCII characters.", "Idempotency-Key");
+        return key;
+    }
+}
+
+/// <summary>Runs an idempotent endpoint once per tenant and key. Answers of status 5xx, 408, 409 and 429 are not kept: a repetition may do better.</summary>
+internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencyStore store)
+{
+    private const int MaxStoredBytes = 4 * 1024 * 1024;
+
+    public Task InvokeAsync(HttpContext context)
+    {
+        if (context.Request.Headers["Idempotency-Key"].Count == 0 || context.GetEndpoint()?.Metadata.GetMetadata<IdempotentEndpoint>() is null)
+            return next(context);
+        return context.Request.IdempotencyKey() is { } key ? ExecuteAsync(context, key) : next(context);
+    }
+
+    private async Task ExecuteAsync(HttpContext context, string key)
+    {
+        string tenantId = context.GetCaller().TenantId;
+        using var body = new MemoryStream();
+        await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+        string hash = Hash(context.Request, body);
+        switch (await store.ClaimAsync(tenantId, key, hash, context.RequestAborted))
+        {
+            case ClaimOutcome.Mismatch:
+                await ErrorWriter.WriteAsync(context, 409, ErrorCodes.IdempotencyKeyReused, "This Idempotency-Key was used with a different request. Use a new key for a new request.");
+                return;
+            case ClaimOutcome.Replay(var stored):
+                context.Response.StatusCode = stored.Status;
+                context.Response.ContentType = stored.ContentType;
+                if (stored.Location is not null) context.Response.Headers.Location = stored.Location;
+                context.Response.Headers["Idempotency-Replayed"] = "true";
+                await context.Response.Body.WriteAsync(stored.Body, context.RequestAborted);
+                return;
+        }
+
+        body.Position = 0;
+        Stream originalRequest = context.Request.Body, originalResponse = context.Response.Body;
+        using var tee = new TeeStream(originalResponse, MaxStoredBytes);
+        context.Request.Body = body;
+        context.Response.Body = tee;
+        bool answered = false;
+        try
+        {
+            await next(context);
+            await context.Response.BodyWriter.FlushAsync();
+            answered = context.Response.StatusCode is < 500 and not (408 or 409 or 429 or 499) && tee.Copy is not null;
+        }
+        finally
+        {
+            context.Request.Body = originalRequest;
+            context.Response.Body = originalResponse;
+            // Also when the client has left: what was done must not be done again.
+            if (answered)
+                await store.CompleteAsync(tenantId, key, new StoredResponse(context.Response.StatusCode, context.Response.ContentType, context.Response.Headers.Location, tee.Copy!.ToArray()));
+            else
+                await store.ReleaseAsync(tenantId, key);
+        }
+    }
+
+    private static string Hash(HttpRequest request, MemoryStream body)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{request.Method} {request.Path}{request.QueryString}\n"));
+        hash.AppendData(body.GetBuffer().AsSpan(0, (int)body.Length));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

@@ -1,0 +1,139 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using MultiAgent.Data;
+using MultiAgent.Data.Migrations;
+using MultiAgent.Hosting.Api;
+using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Health;
+using MultiAgent.Hosting.Idempotency;
+using MultiAgent.Hosting.Identity;
+using MultiAgent.Hosting.Limits;
+using MultiAgent.Hosting.Telemetry;
+
+namespace MultiAgent.Hosting;
+
+/// <summary>Builds and runs a process that hosts one or more modules. The host owns ports and process-wide settings.</summary>
+public static class PlatformHost
+{
+    private const string DefaultUrl = "http://localhost:8080";
+
+    /// <summary>
+    /// Runs until the process is asked to stop. Returns the exit code: 0 after an orderly stop, 1 when the start failed,
+    /// in which case one clear line has been written to standard error.
+    /// </summary>
+    public static async Task<int> RunAsync(string name, string[] args, params IServiceModule[] modules)
+    {
+        try
+        {
+            await using WebApplication app = Build(name, args, modules);
+            await StartAsync(app);
+            await app.WaitForShutdownAsync();
+            return 0;
+        }
+        catch (Exception e) when (StartFailure.Explain(e) is { } line)
+        {
+            await Console.Error.WriteLineAsync($"maap: {line}");
+            return 1;
+        }
+    }
+
+    /// <summary>Builds the application without starting it; <paramref name="configure"/> lets tests put their own in.</summary>
+    public static WebApplication Build(string name, string[] args, IReadOnlyList<IServiceModule> modules, Action<WebApplicationBuilder>? configure = null)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        if (string.IsNullOrEmpty(builder.Configuration["urls"]) && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists() && string.IsNullOrEmpty(builder.Configuration["http_ports"]))
+            builder.WebHost.UseUrls(DefaultUrl);
+        configure?.Invoke(builder);
+        AddHost(builder, name);
+        foreach (IServiceModule module in modules) module.AddServices(builder);
+
+        WebApplication app = builder.Build();
+        app.UseMiddleware<EdgeMiddleware>();
+        app.UseRouting();
+        app.UseMiddleware<CallerMiddleware>();
+        app.UseMiddleware<IdempotencyMiddleware>();
+        foreach (IServiceModule module in modules)
+            module.MapEndpoints(app.MapGroup("").WithMetadata(new ServiceName(module.Name)));
+        app.MapHealth(modules, name);
+        app.MapApiReference(name);
+        return app;
+    }
+
+    /// <summary>Migrates the databases, runs the start-up tasks, then listens.</summary>
+    public static async Task StartAsync(WebApplication app, CancellationToken cancellationToken = default)
+    {
+        DataOptions data = app.Services.GetRequiredService<IOptions<DataOptions>>().Value;
+        app.Services.GetRequiredService<DataDirectory>().Prepare(data);
+        foreach (RegisteredDatabase registered in app.Services.GetServices<RegisteredDatabase>())
+            SqliteMigrator.Migrate(registered.Database);
+        foreach (IStartupTask task in app.Services.GetServices<IStartupTask>())
+            await task.RunAsync(cancellationToken);
+        EndpointRules.Check(app);
+        await app.StartAsync(cancellationToken);
+        foreach (IStartedMessage message in app.Services.GetServices<IStartedMessage>())
+            message.Write(app.Urls.FirstOrDefault() ?? DefaultUrl, Console.Out);
+    }
+
+    private static void AddHost(WebApplicationBuilder builder, string name)
+    {
+        IServiceCollection services = builder.Services;
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss ";
+        });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.AddFilter("System", LogLevel.Warning);
+        // A failed start is told in one line by RunAsync; and without this logger Kestrel makes no activity per request that nobody reads.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddOptions<LimitsOptions>().BindConfiguration("Limits").ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<LimitsOptions>, LimitsValidator>());
+        services.TryAddSingleton<RateLimiter>();
+        services.AddServiceDatabase("host");
+        services.TryAddSingleton<IdempotencyStore>();
+        services.AddHostedService<IdempotencyCleanup>();
+        services.AddDataProtection().SetApplicationName("maap");
+        services.AddSingleton<IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>, KeyFolder>();
+        services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
+        services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        services.ConfigureHttpJsonOptions(options =>
+        {
+            options.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
+            options.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+            options.SerializerOptions.MaxDepth = builder.Configuration.GetValue("Limits:MaxJsonDepth", 64);
+        });
+        builder.WebHost.ConfigureKestrel((_, kestrel) =>
+        {
+            LimitsOptions limits = kestrel.ApplicationServices.GetRequiredService<IOptions<LimitsOptions>>().Value;
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = limits.MaxBodyBytes;
+            kestrel.Limits.MaxRequestHeadersTotalSize = limits.MaxHeaderBytes;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(limits.HeaderTimeoutSeconds);
+        });
+        builder.AddPlatformTelemetry(name);
+        services.AddApiReference();
+        services.TryAddSingleton<DataDirectory>();
+    }
+
+    private sealed class KeyFolder(IOptions<DataOptions> data, ILoggerFactory loggers) : IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>
+    {
+        public void Configure(Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions options) =>
+            options.XmlRepository = new Microsoft.AspNetCore.DataProtection.Repositories.FileSystemXmlRepository(
+                System.IO.Directory.CreateDirectory(Path.Combine(data.Value.Directory, "keys")), loggers);
+    }
+}

@@ -1,0 +1,44 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Globalization;
+
+namespace MultiAgent.Hosting.Telemetry;
+
+/// <summary>Metrics of HTTP requests: <c>http_requests_total</c> and <c>http_request_duration_seconds</c>. Labels are bounded: routes are templates.</summary>
+public sealed class HttpMetrics
+{
+    private static readonly ConcurrentDictionary<int, string> Statuses = new();
+
+    private readonly Counter<long> _requests = PlatformTelemetry.Meter.CreateCounter<long>("http_requests", null, "HTTP requests answered.");
+    private readonly Histogram<double> _duration = PlatformTelemetry.Meter.CreateHistogram("http_request_duration", "s", "Time from a request's arrival to the end of its answer.", null, PlatformTelemetry.LatencySeconds);
+    private readonly Counter<long> _refused = PlatformTelemetry.Meter.CreateCounter<long>("http_requests_refused", null, "Requests refused before they were served.");
+
+    internal void Completed(string service, string? route, string method, int status, TimeSpan duration)
+    {
+        var tags = new TagList
+        {
+            { "method", KnownMethod(method) },
+            { "route", route ?? "unmatched" },
+            { "service", service },
+            { "status", Statuses.GetOrAdd(status, static s => s.ToString(CultureInfo.InvariantCulture)) },
+        };
+        _requests.Add(1, tags);
+        _duration.Record(duration.TotalSeconds, tags);
+    }
+
+    internal void Refused(string reason) => _refused.Add(1, new KeyValuePair<string, object?>("reason", reason));
+
+    // The method is the client's text: anything unknown is one label.
+    private static string KnownMethod(string method) => method switch
+    {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    };
+}
