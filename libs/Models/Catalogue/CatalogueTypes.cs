@@ -105,6 +105,9 @@ public sealed class Deployment
 
     /// <summary>A place for what the serving <see cref="Providers.IModelProvider"/> computes once per deployment.</summary>
     internal object? ProviderState;
+
+    /// <summary>The dispatcher's record of how the deployment fares.</summary>
+    internal object? Health;
 }
 
 /// <summary>Limits of time; see the configuration reference for the defaults.</summary>

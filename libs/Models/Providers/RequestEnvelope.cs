@@ -56,6 +56,8 @@ public sealed class RequestEnvelope
             {
                 if (reader.ValueTextEquals("model"u8))
                 {
+                    // Two of them could name one model to the price list and another to the provider.
+                    if (model is not null) throw new EnvelopeException("'model' is there twice.", "model");
                     reader.Read();
                     if (reader.TokenType != JsonTokenType.String) throw new EnvelopeException("'model' must be a string.", "model");
                     model = reader.GetString();
@@ -73,6 +75,7 @@ public sealed class RequestEnvelope
                 }
                 else if (reader.ValueTextEquals("stream_options"u8))
                 {
+                    if (optionsSpan != default) throw new EnvelopeException("'stream_options' is there twice.", "stream_options");
                     reader.Read();
                     int start = (int)reader.TokenStartIndex;
                     if (reader.TokenType == JsonTokenType.StartObject) includeUsage = ReadIncludeUsage(ref reader);

@@ -44,4 +44,7 @@ public sealed class UpstreamTarget
 
     /// <summary>Everything up to the value of Content-Length, which differs per request.</summary>
     internal byte[] Head { get; }
+
+    /// <summary>The transport's pool for this endpoint, found on first use.</summary>
+    internal object? Pool { get; set; }
 }

@@ -1,0 +1,76 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using MultiAgent.Models.Catalogue;
+
+namespace MultiAgent.Models.Dispatch;
+
+/// <summary>State of a circuit; the numbers are the values of the metric <c>model_circuit_state</c>.</summary>
+public enum CircuitState
+{
+    Closed = 0,
+    HalfOpen = 1,
+    Open = 2,
+}
+
+/// <summary>
+/// Circuit breaker and cooldown of one deployment. Failures in a row open it; after the break one request may try, and
+/// decides. A 429 only cools it down for as long as the provider asked.
+/// </summary>
+internal sealed class DeploymentHealth(string deploymentId, ResilienceOptions options, TimeProvider time)
+{
+    private int _failures;
+    private long _blockedUntil;
+    private int _probing;
+
+    public string DeploymentId => deploymentId;
+
+    public CircuitState State => _failures < options.BreakAfterFailures ? CircuitState.Closed
+        : time.GetTimestamp() >= Volatile.Read(ref _blockedUntil) ? CircuitState.HalfOpen : CircuitState.Open;
+
+    /// <summary>True when a request may be sent now. On a half-open circuit only one caller gets true.</summary>
+    public bool TryEnter()
+    {
+        if (Volatile.Read(ref _failures) == 0 && Volatile.Read(ref _blockedUntil) == 0) return true;
+        if (time.GetTimestamp() < Volatile.Read(ref _blockedUntil)) return false;
+        return State != CircuitState.HalfOpen || Interlocked.CompareExchange(ref _probing, 1, 0) == 0;
+    }
+
+    public void Succeeded()
+    {
+        if (Volatile.Read(ref _failures) == 0 && Volatile.Read(ref _blockedUntil) == 0) return;
+        Volatile.Write(ref _failures, 0);
+        Volatile.Write(ref _blockedUntil, 0);
+        Volatile.Write(ref _probing, 0);
+    }
+
+    public void Failed()
+    {
+        if (Interlocked.Increment(ref _failures) >= options.BreakAfterFailures) BlockFor(TimeSpan.FromSeconds(options.BreakSeconds));
+        Volatile.Write(ref _probing, 0);
+    }
+
+    /// <summary>The provider asked for a pause: nothing is sent until it is over. Not a failure.</summary>
+    public void CoolDown(TimeSpan pause)
+    {
+        BlockFor(pause);
+        Volatile.Write(ref _probing, 0);
+    }
+
+    /// <summary>The attempt ended without saying anything about the deployment (the client left).</summary>
+    public void Abandoned() => Volatile.Write(ref _probing, 0);
+
+    private void BlockFor(TimeSpan pause) =>
+        Volatile.Write(ref _blockedUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
+}
+
+/// <summary>The health of every deployment that was used, by its id, so that it outlives a reload of the catalogue.</summary>
+internal sealed class DeploymentHealthRegistry(IOptions<ResilienceOptions> options, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<string, DeploymentHealth> _all = new(StringComparer.Ordinal);
+
+    public DeploymentHealth Of(Deployment deployment) =>
+        deployment.Health is DeploymentHealth known ? known
+        : (DeploymentHealth)(deployment.Health = _all.GetOrAdd(deployment.Id, static (id, self) => new DeploymentHealth(id, self.options.Value, self.time), (options, time)));
+
+    public IEnumerable<DeploymentHealth> All => _all.Values;
+}
