@@ -100,6 +100,12 @@ public sealed class Deployment
     /// <summary>Share of the traffic relative to the model's other deployments; at least 1.</summary>
     public int Weight { get; init; } = 1;
 
+    /// <summary>The model's largest output, for providers whose dialect demands a limit; null when unknown.</summary>
+    public int? MaxOutputTokens { get; init; }
+
+    /// <summary>What the model can do, for providers that must not ask more of it.</summary>
+    public ModelCapabilities Capabilities { get; init; }
+
     /// <summary>Limits of time for an attempt; includes the total.</summary>
     public required DeploymentTimeouts Timeouts { get; init; }
 

@@ -54,6 +54,12 @@ public abstract class ProviderResponse : IAsyncDisposable
     /// <summary>The body. On an error status: an error object of the OpenAI shape.</summary>
     public abstract PipeReader Body { get; }
 
+    /// <summary>
+    /// What the provider has reported until now; null when it reports usage in <see cref="Body"/> alone. More exact
+    /// than counting when a stream is cut before its usage chunk.
+    /// </summary>
+    public virtual TokenUsage? UsageSoFar => null;
+
     public abstract ValueTask DisposeAsync();
 }
 
