@@ -1,0 +1,125 @@
+using System.IO.Pipelines;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Events;
+using MultiAgent.Models.Catalogue;
+using MultiAgent.Models.Providers;
+using MultiAgent.Models.Upstream;
+using MultiAgent.Models.Usage;
+
+namespace MultiAgent.Models.Dispatch;
+
+/// <summary>An answer under way, and its bookkeeping: whatever way it ends, it is metered once.</summary>
+internal sealed class LiveExchange : ModelExchange
+{
+    private readonly ModelDispatcher _dispatcher;
+    private readonly ModelCall _call;
+    private readonly Deployment _deployment;
+    private readonly ProviderResponse _response;
+    private readonly StreamFilter? _filter;
+    private readonly PipeReader _body;
+    private readonly Attempt _attempt;
+    private TokenUsage? _usage;
+    private string? _errorCode;
+    private bool _settled;
+
+    public LiveExchange(ModelDispatcher dispatcher, ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, Attempt attempt)
+    {
+        _dispatcher = dispatcher;
+        _call = call;
+        _deployment = deployment;
+        _response = response;
+        _attempt = attempt;
+        Model = model;
+        if (response.IsEventStream && response.StatusCode < 300)
+        {
+            _filter = new StreamFilter(response.Body, call.Envelope.IncludeUsage);
+            _body = new GuardedReader(this, _filter);
+        }
+        else _body = response.Body;
+    }
+
+    public override int StatusCode => _response.StatusCode;
+
+    public override bool IsEventStream => _filter is not null;
+
+    public override ModelEntry Model { get; }
+
+    public override int PriorAttempts => _attempt.Number;
+
+    public override PipeReader Body => _body;
+
+    public override TokenUsage? Usage => _usage ?? (_filter is { Completed: true } ? Settle() : null);
+
+    public override decimal? CostUsd => Usage is { } usage ? Model.Price?.Cost(usage) : null;
+
+    /// <summary>A JSON answer is there as a whole before it is handed out, and so is its usage.</summary>
+    public void SetUsage(TokenUsage usage) => _usage = usage;
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (_settled) return;
+        _settled = true;
+        TokenUsage usage = Settle();
+        string status = StatusCode >= 400 || _errorCode is not null ? "error" : "ok";
+        if (_filter is not null && _errorCode is null)
+        {
+            if (_filter.Failed) (status, _errorCode) = ("error", ErrorCodes.ProviderError);
+            else if (!_filter.Completed && !_filter.Done) status = "cancelled";
+        }
+        else if (_errorCode == ErrorCodes.ProviderStreamInterrupted) status = "interrupted";
+        _dispatcher.Record(_call, Model, _deployment, _attempt, usage, status, _errorCode);
+        _filter?.Complete();
+        await _response.DisposeAsync();
+    }
+
+    private TokenUsage Settle()
+    {
+        if (_usage is { } known) return known;
+        if (StatusCode >= 400) return default;
+        _usage = _filter?.Usage ?? _response.UsageSoFar ?? _dispatcher.Estimate(_call, _filter);
+        return _usage.Value;
+    }
+
+    private bool TimeIsUp => _dispatcher.Time.GetElapsedTime(_attempt.Started) > _deployment.Timeouts.Total;
+
+    /// <summary>Turns what breaks in the middle of a stream into the one exception that consumers know.</summary>
+    private sealed class GuardedReader(LiveExchange exchange, StreamFilter filter) : PipeReader
+    {
+        public override async ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                ReadResult result = await filter.ReadAsync(cancellationToken);
+                if (result.IsCompleted && !filter.Done && !filter.Finished && !filter.Failed)
+                    throw new UpstreamException(UpstreamFailure.ConnectionLost, "The provider ended its stream before the answer was complete.");
+                if (!result.IsCompleted && exchange.TimeIsUp)
+                    throw new UpstreamException(UpstreamFailure.TotalTimeout, "The answer took longer than allowed.");
+                return result;
+            }
+            catch (UpstreamException e)
+            {
+                exchange._errorCode = ErrorCodes.ProviderStreamInterrupted;
+                exchange._dispatcher.StreamBroke(exchange._deployment, e);
+                throw new ModelException(e.Failure is UpstreamFailure.ChunkTimeout or UpstreamFailure.TotalTimeout ? 504 : 502, ErrorCodes.ProviderStreamInterrupted, e.Message, e);
+            }
+        }
+
+        public override bool TryRead(out ReadResult result) => filter.TryRead(out result);
+
+        public override void AdvanceTo(SequencePosition consumed) => filter.AdvanceTo(consumed);
+
+        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => filter.AdvanceTo(consumed, examined);
+
+        public override void CancelPendingRead() => filter.CancelPendingRead();
+
+        public override void Complete(Exception? exception = null)
+        {
+        }
+    }
+}
+
+/// <summary>Clock readings of one attempt (<see cref="TimeProvider.GetTimestamp"/>).</summary>
+/// <param name="Number">Attempts before this one.</param>
+/// <param name="Started">When the attempt began.</param>
+/// <param name="FirstByte">When the body began; 0 when it did not.</param>
+internal readonly record struct Attempt(int Number, long Started, long FirstByte);

@@ -1,0 +1,337 @@
+using System.Buffers;
+using System.Collections.Frozen;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Events;
+using MultiAgent.Models.Catalogue;
+using MultiAgent.Models.Providers;
+using MultiAgent.Models.Tokens;
+using MultiAgent.Models.Upstream;
+using MultiAgent.Models.Usage;
+
+namespace MultiAgent.Models.Dispatch;
+
+/// <summary>Resolves a model, walks its deployments and fallbacks until one answers, and meters what was used.</summary>
+internal sealed partial class ModelDispatcher(
+    ModelCatalogueSource catalogue, IEnumerable<IModelProvider> providers, DeploymentHealthRegistry health, ModelMetrics metrics, TokenCounter tokens,
+    IUsageSink sink, IOptions<ResilienceOptions> resilience, TimeProvider time, ILogger<ModelDispatcher> logger) : IModelDispatcher
+{
+    // Bounds the walk when fallbacks name each other.
+    private const int MaxModels = 8;
+    private const int MaxErrorBody = 64 * 1024;
+
+    private readonly FrozenDictionary<string, IModelProvider> _providers = providers.ToFrozenDictionary(p => p.Type, StringComparer.OrdinalIgnoreCase);
+    private readonly ResilienceOptions _resilience = resilience.Value;
+    private uint _turn;
+
+    public TimeProvider Time => time;
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<ModelExchange> SendAsync(ModelCall call, CancellationToken cancellationToken)
+    {
+        ModelCatalogue models = catalogue.Current;
+        IReadOnlyList<ModelEntry> candidates = Candidates(models, call.Envelope.Model);
+        var walk = new Walk();
+        ModelExchange? answer = await TryModelsAsync(call, candidates, walk, cancellationToken);
+        if (answer is null && (call.Fallbacks.Count > 0 || candidates[0].Fallbacks.Count > 0))
+            answer = await TryFallbacksAsync(models, call, candidates[0], walk, cancellationToken);
+        return answer ?? walk.Refused ?? throw walk.Failure();
+    }
+
+    /// <summary>Writes the usage record and metrics of one attempt.</summary>
+    internal void Record(ModelCall call, ModelEntry model, Deployment deployment, in Attempt attempt, in TokenUsage usage, string status, string? errorCode)
+    {
+        TimeSpan duration = time.GetElapsedTime(attempt.Started);
+        TimeSpan? first = attempt.FirstByte == 0 ? null : time.GetElapsedTime(attempt.Started, attempt.FirstByte);
+        decimal? cost = model.Price?.Cost(usage);
+        string operation = call.Operation == ModelOperation.Chat ? "chat" : "embeddings";
+        if (status == "cancelled") health.Of(deployment).Abandoned();
+        metrics.Completed(model, operation, status, usage, cost, duration, first);
+        DateTimeOffset now = time.GetUtcNow();
+        sink.Record(new UsageRecord
+        {
+            Id = Ids.New("use", now),
+            TenantId = call.Usage.TenantId,
+            ApiKeyId = call.Usage.ApiKeyId,
+            UserId = call.Usage.UserId,
+            RequestId = call.Usage.RequestId,
+            RunId = call.Usage.RunId,
+            Agent = call.Usage.Agent,
+            Operation = operation,
+            RequestedModel = call.Envelope.Model,
+            Model = model.Id,
+            Provider = model.Provider,
+            InputTokens = usage.InputTokens,
+            CachedInputTokens = usage.CachedInputTokens,
+            CacheWriteTokens = usage.CacheWriteTokens,
+            OutputTokens = usage.OutputTokens,
+            ReasoningTokens = usage.ReasoningTokens,
+            Estimated = usage.Estimated,
+            CostUsd = cost,
+            Status = status,
+            ErrorCode = errorCode,
+            Stream = call.Envelope.Stream,
+            Attempt = attempt.Number,
+            LatencyMs = Math.Round(duration.TotalMilliseconds, 3),
+            FirstTokenMs = first is { } f ? Math.Round(f.TotalMilliseconds, 3) : null,
+            At = now - duration,
+        });
+    }
+
+    internal TokenUsage Estimate(ModelCall call, StreamFilter? filter) => UsageEstimator.Estimate(tokens, call, filter);
+
+    /// <summary>A stream broke after its first byte: too late for another attempt, but not for the breaker.</summary>
+    internal void StreamBroke(Deployment deployment, UpstreamException e)
+    {
+        health.Of(deployment).Failed();
+        metrics.Error(deployment.Provider, "stream_interrupted");
+        LogStreamBroke(deployment.Id, e.Failure);
+    }
+
+    private static IReadOnlyList<ModelEntry> Candidates(ModelCatalogue models, string name)
+    {
+        IReadOnlyList<ModelEntry> candidates = name switch
+        {
+            "auto" or "auto/balanced" => models.AutoCandidates(ModelTier.Balanced),
+            "auto/fast" => models.AutoCandidates(ModelTier.Fast),
+            "auto/strong" => models.AutoCandidates(ModelTier.Strong),
+            _ => models.Resolve(name) is { } entry ? [entry] : [],
+        };
+        return candidates.Count > 0 ? candidates : throw new ModelException(404, ErrorCodes.ModelNotFound,
+            $"The model '{(name.Length > 100 ? name[..100] : name)}' does not exist here. GET /v1/models lists what there is; an unlisted model of a configured provider is reachable as 'provider/model'.");
+    }
+
+    private async ValueTask<ModelExchange?> TryFallbacksAsync(ModelCatalogue models, ModelCall call, ModelEntry first, Walk walk, CancellationToken cancellationToken)
+    {
+        foreach (string name in call.Fallbacks.Concat(first.Fallbacks))
+        {
+            if (walk.Tried.Count >= MaxModels) break;
+            if (models.Resolve(name) is not { } entry || walk.Tried.Contains(entry.Id)) continue;
+            if (await TryModelsAsync(call, [entry], walk, cancellationToken) is not { } answer) continue;
+            if (answer.StatusCode < 400)
+            {
+                metrics.FellBack(entry);
+                LogFellBack(first.Id, entry.Id);
+            }
+            return answer;
+        }
+        return null;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ModelExchange?> TryModelsAsync(ModelCall call, IReadOnlyList<ModelEntry> entries, Walk walk, CancellationToken cancellationToken)
+    {
+        for (int m = 0; m < entries.Count; m++)
+        {
+            ModelEntry entry = entries[m];
+            if (walk.Tried.Contains(entry.Id)) continue;
+            walk.Tried.Add(entry.Id);
+            for (int retry = 0; retry <= _resilience.MaxRetries; retry++)
+            {
+                Deployment? deployment = PickDeployment(entry);
+                if (retry > 0 && (deployment is null || deployment == walk.LastDeployment))
+                {
+                    // No other deployment to turn to: wait as long as the provider asked, or back off.
+                    await BackOffAsync(retry, walk, cancellationToken);
+                    deployment ??= PickDeployment(entry);
+                }
+                if (deployment is null)
+                {
+                    walk.NoneHealthy(entry.Id);
+                    break;
+                }
+                walk.LastDeployment = deployment;
+                ModelExchange? answer = await AttemptAsync(call, entry, deployment, walk, cancellationToken);
+                if (answer is not null) return answer;
+                if (!walk.Retry) break;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>One attempt. Null: it failed, and <paramref name="walk"/> says whether to try again.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ModelExchange?> AttemptAsync(ModelCall call, ModelEntry model, Deployment deployment, Walk walk, CancellationToken cancellationToken)
+    {
+        DeploymentHealth state = health.Of(deployment);
+        long started = time.GetTimestamp();
+        int number = walk.Attempts++;
+        ProviderResponse? response = null;
+        bool handedOver = false;
+        try
+        {
+            response = await _providers[deployment.ProviderType].SendAsync(
+                new ProviderCall { Deployment = deployment, Operation = call.Operation, Body = call.Body, Envelope = call.Envelope }, cancellationToken);
+            if (response.StatusCode is >= 200 and < 300)
+            {
+                LiveExchange exchange = await BeginAsync(call, model, deployment, response, number, started, cancellationToken);
+                state.Succeeded();
+                handedOver = true;
+                return exchange;
+            }
+            return await RefusedAsync(call, model, deployment, response, number, started, walk);
+        }
+        catch (UpstreamException e)
+        {
+            state.Failed();
+            string kind = e.Failure.ToString();
+            metrics.Error(deployment.Provider, kind);
+            LogAttemptFailed(deployment.Id, number, kind, e.InnerException?.Message ?? e.Message);
+            Record(call, model, deployment, new Attempt(number, started, 0), default, "error", walk.Fail(e));
+            return null;
+        }
+        catch (OperationCanceledException)
+        {
+            // The client left before the answer began. The provider may have read the prompt: it is metered as an estimate.
+            state.Abandoned();
+            Record(call, model, deployment, new Attempt(number, started, 0), Estimate(call, null), "cancelled", null);
+            throw;
+        }
+        finally
+        {
+            if (!handedOver && response is not null) await response.DisposeAsync();
+        }
+    }
+
+    /// <summary>Waits for the first byte of the body, and for all of it where it is not a stream: until then another attempt can be made.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<LiveExchange> BeginAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, int number, long started, CancellationToken cancellationToken)
+    {
+        ReadResult read = await response.Body.ReadAsync(cancellationToken);
+        long firstByte = time.GetTimestamp();
+        if (response.IsEventStream)
+        {
+            if (read.Buffer.IsEmpty && read.IsCompleted) throw new UpstreamException(UpstreamFailure.InvalidResponse, "The provider sent an empty stream.");
+            response.Body.AdvanceTo(read.Buffer.Start);
+            return new LiveExchange(this, call, model, deployment, response, new Attempt(number, started, firstByte));
+        }
+        while (!read.IsCompleted)
+        {
+            response.Body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (time.GetElapsedTime(started) > deployment.Timeouts.Total) throw new UpstreamException(UpstreamFailure.TotalTimeout, "The answer took longer than allowed.");
+            read = await response.Body.ReadAsync(cancellationToken);
+        }
+        ReadOnlySequence<byte> body = read.Buffer;
+        TokenUsage? usage = CheckJson(body.IsSingleSegment ? body.FirstSpan : body.ToArray());
+        response.Body.AdvanceTo(body.Start);
+        var exchange = new LiveExchange(this, call, model, deployment, response, new Attempt(number, started, firstByte));
+        exchange.SetUsage(usage ?? UsageEstimator.Estimate(tokens, call, body.ToArray()));
+        return exchange;
+    }
+
+    /// <summary>The usage in a JSON answer; null when it reports none.</summary>
+    /// <exception cref="UpstreamException">This is no JSON object.</exception>
+    private static TokenUsage? CheckJson(ReadOnlySpan<byte> body)
+    {
+        ReadOnlySpan<byte> trimmed = body.Trim(" \t\r\n"u8);
+        if (trimmed.Length < 2 || trimmed[0] != '{' || trimmed[^1] != '}')
+            throw new UpstreamException(UpstreamFailure.InvalidResponse, "The provider's answer is not a JSON object.");
+        return UsageReader.TryFindLast(trimmed, out TokenUsage usage, out _) ? usage : null;
+    }
+
+    /// <summary>The provider said no: decides whether another attempt can mend it, or the client must.</summary>
+    private async ValueTask<ModelExchange?> RefusedAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, int number, long started, Walk walk)
+    {
+        int status = response.StatusCode;
+        byte[] body = await ReadErrorAsync(response.Body);
+        DeploymentHealth state = health.Of(deployment);
+        metrics.Error(deployment.Provider, status switch { 429 => "rate_limited", >= 500 => "server_error", 401 or 403 => "authentication", _ => "client_error" });
+        LogRefused(deployment.Id, number, status);
+        ProviderRefusal refusal = ProviderRefusal.Of(status, body, response.RetryAfter);
+        var attempt = new Attempt(number, started, 0);
+        Record(call, model, deployment, attempt, default, "error", refusal.Code);
+        switch (refusal.Kind)
+        {
+            case RefusalKind.Pause:
+                state.CoolDown(refusal.RetryAfter ?? TimeSpan.FromSeconds(1));
+                walk.Fail(refusal, retry: model.Deployments.Count > 1 || (refusal.RetryAfter ?? TimeSpan.Zero) <= TimeSpan.FromSeconds(_resilience.MaxRetryAfterSeconds));
+                return null;
+            case RefusalKind.Transient:
+                state.Failed();
+                walk.Fail(refusal, retry: true);
+                return null;
+            case RefusalKind.Deployment:
+                // Our key or deployment is at fault, which the client cannot mend and need not see.
+                state.Failed();
+                walk.Fail(refusal, retry: model.Deployments.Count > 1);
+                return null;
+            case RefusalKind.OtherModelMayServe:
+                walk.Fail(refusal, retry: false);
+                walk.Refused = new RefusedExchange(model, status, refusal.Body, number);
+                return null;
+            default:
+                state.Succeeded();
+                return new RefusedExchange(model, status, refusal.Body, number);
+        }
+    }
+
+    private static async ValueTask<byte[]> ReadErrorAsync(PipeReader body)
+    {
+        try
+        {
+            while (true)
+            {
+                ReadResult read = await body.ReadAsync();
+                if (read.IsCompleted || read.Buffer.Length > MaxErrorBody)
+                {
+                    byte[] bytes = read.Buffer.Slice(0, Math.Min(read.Buffer.Length, MaxErrorBody)).ToArray();
+                    body.AdvanceTo(read.Buffer.End);
+                    return bytes;
+                }
+                body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            }
+        }
+        catch (UpstreamException)
+        {
+            // The status says enough.
+            return [];
+        }
+    }
+
+    private Deployment? PickDeployment(ModelEntry model)
+    {
+        IReadOnlyList<Deployment> deployments = model.Deployments;
+        if (deployments.Count == 1) return health.Of(deployments[0]).TryEnter() ? deployments[0] : null;
+        int total = 0;
+        for (int i = 0; i < deployments.Count; i++) total += deployments[i].Weight;
+        // A stride that shares no factor with common totals spreads the weights instead of running through them in blocks.
+        int point = (int)(Interlocked.Increment(ref _turn) * 2654435769u % (uint)total);
+        int first = 0;
+        while (point >= deployments[first].Weight) point -= deployments[first++].Weight;
+        for (int i = 0; i < deployments.Count; i++)
+        {
+            Deployment deployment = deployments[(first + i) % deployments.Count];
+            if (health.Of(deployment).TryEnter()) return deployment;
+        }
+        return null;
+    }
+
+    private Task BackOffAsync(int retry, Walk walk, CancellationToken cancellationToken)
+    {
+        TimeSpan most = TimeSpan.FromSeconds(_resilience.MaxRetryAfterSeconds);
+        TimeSpan wait;
+        // A little more than asked, since the cooldown ends on another clock reading.
+        if (walk.RetryAfter is { } asked) wait = asked <= most ? asked + TimeSpan.FromMilliseconds(10) : TimeSpan.Zero;
+        else
+        {
+            double full = _resilience.BackoffMilliseconds * Math.Pow(2, retry - 1);
+            wait = TimeSpan.FromMilliseconds(full * (0.5 + Random.Shared.NextDouble() / 2));
+        }
+        return wait > TimeSpan.Zero ? Task.Delay(wait, time, cancellationToken) : Task.CompletedTask;
+    }
+
+    [LoggerMessage(EventId = 1, EventName = "ModelAttemptFailed", Level = LogLevel.Warning, Message = "Attempt {Attempt} at {Deployment} failed: {Kind} ({Detail})")]
+    private partial void LogAttemptFailed(string deployment, int attempt, string kind, string detail);
+
+    [LoggerMessage(EventId = 2, EventName = "ModelRefused", Level = LogLevel.Warning, Message = "Attempt {Attempt} at {Deployment} was refused with status {Status}")]
+    private partial void LogRefused(string deployment, int attempt, int status);
+
+    [LoggerMessage(EventId = 3, EventName = "ModelFellBack", Level = LogLevel.Warning, Message = "{Requested} did not answer, {Fallback} did")]
+    private partial void LogFellBack(string requested, string fallback);
+
+    [LoggerMessage(EventId = 4, EventName = "ModelStreamBroke", Level = LogLevel.Warning, Message = "A stream of {Deployment} broke off: {Failure}")]
+    private partial void LogStreamBroke(string deployment, UpstreamFailure failure);
+}

@@ -1,0 +1,59 @@
+using MultiAgent.Contracts;
+using MultiAgent.Models.Catalogue;
+using MultiAgent.Models.Upstream;
+
+namespace MultiAgent.Models.Dispatch;
+
+/// <summary>What one request has tried so far, and what it would tell the client if nothing more came.</summary>
+internal sealed class Walk
+{
+    private ModelException? _failure;
+
+    /// <summary>Ids of the models tried; a handful, so a list.</summary>
+    public List<string> Tried { get; } = new(1);
+
+    public int Attempts { get; set; }
+
+    public Deployment? LastDeployment { get; set; }
+
+    /// <summary>Whether the last failure may be mended by another attempt at the same model.</summary>
+    public bool Retry { get; private set; }
+
+    /// <summary>The pause that the provider asked for with the last failure.</summary>
+    public TimeSpan? RetryAfter { get; private set; }
+
+    /// <summary>A refusal that is the client's to see if no fallback serves.</summary>
+    public ModelExchange? Refused { get; set; }
+
+    /// <summary>An attempt failed without a status. Returns the error code for its record.</summary>
+    public string Fail(UpstreamException e)
+    {
+        bool timeout = e.Failure is UpstreamFailure.ConnectTimeout or UpstreamFailure.FirstByteTimeout or UpstreamFailure.ChunkTimeout or UpstreamFailure.TotalTimeout;
+        // A total timeout has used up the client's patience; everything else deserves another try.
+        Retry = e.Failure != UpstreamFailure.TotalTimeout;
+        RetryAfter = null;
+        _failure = timeout
+            ? new ModelException(504, ErrorCodes.ProviderTimeout, e.Message, e)
+            : new ModelException(502, ErrorCodes.ProviderError, e.Failure == UpstreamFailure.InvalidResponse ? "The provider's answer could not be understood." : "The provider could not be reached.", e);
+        return _failure.Code;
+    }
+
+    /// <summary>The provider refused.</summary>
+    public void Fail(ProviderRefusal refusal, bool retry)
+    {
+        Retry = retry;
+        RetryAfter = refusal.RetryAfter;
+        _failure = refusal.Kind switch
+        {
+            RefusalKind.Pause => new ModelException(429, ErrorCodes.RateLimitExceeded, "The provider's rate limit is used up.") { RetryAfter = refusal.RetryAfter },
+            RefusalKind.Deployment => new ModelException(502, ErrorCodes.ProviderError, $"The provider refused this platform's credentials (status {refusal.Status})."),
+            _ => new ModelException(refusal.Status == 503 ? 503 : 502, ErrorCodes.ProviderError, $"The provider failed with status {refusal.Status}.") { RetryAfter = refusal.RetryAfter },
+        };
+    }
+
+    /// <summary>Every deployment of a model is cooling down or has an open circuit.</summary>
+    public void NoneHealthy(string model) => _failure ??= new ModelException(503, ErrorCodes.ProviderUnavailable,
+        $"All deployments of '{model}' are out of service for the moment.") { RetryAfter = TimeSpan.FromSeconds(5) };
+
+    public ModelException Failure() => _failure ?? new ModelException(503, ErrorCodes.ProviderUnavailable, "No model could be reached.");
+}
