@@ -1,0 +1,203 @@
+using System.Buffers;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using MultiAgent.Contracts.Events;
+using MultiAgent.Data;
+
+namespace MultiAgent.Messaging.Spool;
+
+/// <summary>
+/// Two mapped areas: one is filled by requests while the other is published and emptied. A published area always makes the
+/// same events with the same ids, since it does not change any more; so a crash in between repeats nothing.
+/// </summary>
+internal sealed partial class EventSpool : BackgroundService, IEventSpool
+{
+    private const int MaxRecord = 60_000;
+    private const int RecordsPerEvent = 500;
+    private const int BytesPerEvent = 512 * 1024;
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(25);
+
+    private readonly Lock _lock = new();
+    private readonly IEventBus _bus;
+    private readonly TimeProvider _time;
+    private readonly ILogger<EventSpool> _logger;
+    private readonly Lazy<SpoolArea[]> _areas;
+    private readonly SemaphoreSlim _filled = new(0, 1);
+    private SpoolArea? _active;
+    private long _dropped;
+
+    public EventSpool(IEventBus bus, IOptions<DataOptions> data, IOptions<MessagingOptions> options, TimeProvider time, ILogger<EventSpool> logger)
+    {
+        _bus = bus;
+        _time = time;
+        _logger = logger;
+        // Opened on first use: the host has then made the folder and locked it.
+        _areas = new(() =>
+        {
+            string folder = Directory.CreateDirectory(Path.Combine(data.Value.Directory, "spool")).FullName;
+            long size = options.Value.SpoolMegabytes * 1024L * 1024L;
+            return [new SpoolArea(Path.Combine(folder, "a.spool"), size), new SpoolArea(Path.Combine(folder, "b.spool"), size)];
+        });
+    }
+
+    /// <summary>Part of the active area that is used, 0 to 1: how near the spool is to refusing.</summary>
+    public double Used
+    {
+        get { lock (_lock) return Active.Used; }
+    }
+
+    /// <summary>Records that found no room.</summary>
+    public long Dropped => Volatile.Read(ref _dropped);
+
+    private SpoolArea Active
+    {
+        get
+        {
+            if (_active is { } active) return active;
+            // After a crash both may hold records: go on filling the newer one.
+            SpoolArea[] areas = _areas.Value;
+            return _active = areas[0].Sequence >= areas[1].Sequence ? areas[0] : areas[1];
+        }
+    }
+
+    public bool Append(SpoolKind kind, ReadOnlySpan<byte> record)
+    {
+        if (record.Length > MaxRecord) throw new ArgumentException($"A record has at most {MaxRecord} bytes, not {record.Length}.", nameof(record));
+        bool wasEmpty, appended;
+        lock (_lock)
+        {
+            wasEmpty = Active.IsEmpty;
+            appended = Active.TryAppend(kind, record);
+        }
+        if (!appended)
+        {
+            if (Interlocked.Increment(ref _dropped) % 1000 == 1) LogFull(_dropped);
+            return false;
+        }
+        if (wasEmpty) Wake();
+        return true;
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await PublishAllAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        if (_areas.IsValueCreated) Array.ForEach(_areas.Value, a => a.Dispose());
+        _filled.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // What an earlier process left goes first.
+        if (_areas.Value.Any(a => !a.IsEmpty)) Wake();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await _filled.WaitAsync(stoppingToken);
+                await Task.Delay(Gather, _time, stoppingToken);
+                await PublishAllAsync(stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                LogFailed(e);
+                Wake();
+                await Task.Delay(TimeSpan.FromSeconds(1), _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            if (_filled.CurrentCount == 0) _filled.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // another thread was first
+        }
+    }
+
+    private async Task PublishAllAsync(CancellationToken cancellationToken)
+    {
+        SpoolArea[] areas = _areas.Value;
+        SpoolArea active, other;
+        lock (_lock)
+        {
+            active = Active;
+            other = areas[0] == active ? areas[1] : areas[0];
+        }
+        await PublishAsync(other, cancellationToken);
+        lock (_lock)
+        {
+            // The empty one becomes the next to fill; its sequence is set before any record can be in it.
+            other.Sequence = active.Sequence + 1;
+            _active = other;
+        }
+        await PublishAsync(active, cancellationToken);
+        if (!other.IsEmpty) Wake();
+    }
+
+    private async Task PublishAsync(SpoolArea area, CancellationToken cancellationToken)
+    {
+        if (area.IsEmpty) return;
+        List<EventEnvelope> events = ToEvents(area);
+        await _bus.PublishAsync(events, cancellationToken);
+        area.Clear();
+    }
+
+    private List<EventEnvelope> ToEvents(SpoolArea area)
+    {
+        var events = new List<EventEnvelope>();
+        var open = new Dictionary<SpoolKind, (ArrayBufferWriter<byte> Bytes, int Count)>();
+        area.Read((kind, record) =>
+        {
+            if (!open.TryGetValue(kind, out (ArrayBufferWriter<byte> Bytes, int Count) batch))
+            {
+                batch = (new ArrayBufferWriter<byte>(16 * 1024), 0);
+                batch.Bytes.Write(kind == SpoolKind.Usage ? "{\"records\":["u8 : "{\"changes\":["u8);
+            }
+            if (batch.Count > 0) batch.Bytes.Write(","u8);
+            batch.Bytes.Write(record);
+            batch.Count++;
+            if (batch.Count >= RecordsPerEvent || batch.Bytes.WrittenCount > BytesPerEvent)
+            {
+                open.Remove(kind);
+                events.Add(Close(area, kind, batch.Bytes, events.Count));
+            }
+            else open[kind] = batch;
+        });
+        foreach ((SpoolKind kind, (ArrayBufferWriter<byte> bytes, _)) in open.OrderBy(o => o.Key)) events.Add(Close(area, kind, bytes, events.Count));
+        return events;
+    }
+
+    private EventEnvelope Close(SpoolArea area, SpoolKind kind, ArrayBufferWriter<byte> bytes, int index)
+    {
+        bytes.Write("]}"u8);
+        return new EventEnvelope
+        {
+            Id = $"spool-{area.Id:N}-{area.Sequence}-{index}",
+            Subject = kind == SpoolKind.Usage ? Subjects.UsageModelInference : Subjects.JourneyRecorded,
+            Source = "spool",
+            Time = _time.GetUtcNow(),
+            Data = bytes.WrittenMemory,
+        };
+    }
+
+    [LoggerMessage(EventId = 1, EventName = "SpoolFull", Level = LogLevel.Error, Message = "The event spool is full, {Count} records were dropped: events are not being stored")]
+    private partial void LogFull(long count);
+
+    [LoggerMessage(EventId = 2, EventName = "SpoolPublishFailed", Level = LogLevel.Error, Message = "Spooled events could not be published; they stay in the spool")]
+    private partial void LogFailed(Exception e);
+}
