@@ -65,6 +65,9 @@ public abstract class ModelExchange : IAsyncDisposable
     /// <summary>Attempts made before this one: retries and fallbacks.</summary>
     public abstract int PriorAttempts { get; }
 
+    /// <summary>Time from the start of the answering attempt to its first byte: what of the request's time is the provider's.</summary>
+    public virtual TimeSpan UpstreamTime => TimeSpan.Zero;
+
     /// <summary>
     /// The body in the OpenAI dialect. In a stream the usage chunk (<c>"choices":[]</c>) is there only if the client asked for it.
     /// Reading throws <see cref="ModelException"/> when the provider breaks off.

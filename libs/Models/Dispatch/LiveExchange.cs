@@ -46,6 +46,8 @@ internal sealed class LiveExchange : ModelExchange
 
     public override int PriorAttempts => _attempt.Number;
 
+    public override TimeSpan UpstreamTime => _dispatcher.Time.GetElapsedTime(_attempt.Started, _attempt.FirstByte);
+
     public override PipeReader Body => _body;
 
     public override TokenUsage? Usage => _usage ?? (_filter is { Completed: true } ? Settle() : null);

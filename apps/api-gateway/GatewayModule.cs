@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
+using MultiAgent.Gateway.ChatPage;
+using MultiAgent.Gateway.OpenAi;
+using MultiAgent.Hosting;
+using MultiAgent.Messaging;
+using MultiAgent.Models;
+
+namespace MultiAgent.Gateway;
+
+/// <summary>The front door: the OpenAI-compatible surface and the chat page.</summary>
+public sealed class GatewayModule : IServiceModule
+{
+    public string Name => "api-gateway";
+
+    public void AddServices(IHostApplicationBuilder builder)
+    {
+        builder.Services.AddMessaging();
+        builder.Services.AddModels(builder.Configuration);
+        builder.Services.AddOpenAiSurface();
+    }
+
+    public void MapEndpoints(IEndpointRouteBuilder routes)
+    {
+        routes.MapOpenAiSurface();
+        routes.MapChatPage();
+    }
+}

@@ -1,0 +1,4 @@
+using MultiAgent.Gateway;
+using MultiAgent.Hosting;
+
+return await PlatformHost.RunAsync("platform", args, new GatewayModule());
