@@ -55,6 +55,7 @@ public static class TokenCounter
             int count = tokenizer.CountTokens(piece);
             if (tokens + count > maxTokens)
             {
+                if (maxTokens <= tokens) return text[..position];
                 int index = tokenizer.GetIndexByTokenCount(piece, maxTokens - tokens, out _, out int fitting);
                 tokens += fitting;
                 // A token may be part of a character; half a surrogate pair is no text.
