@@ -30,7 +30,6 @@ public static class ModelServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ResilienceOptions>, ResilienceValidator>());
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IUpstreamTransport, HttpTransport>();
-        services.TryAddSingleton<TokenCounter>();
         services.TryAddSingleton<DeploymentHealthRegistry>();
         services.TryAddSingleton<ModelMetrics>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IModelProvider, OpenAiProvider>());

@@ -26,12 +26,12 @@ internal static class OpenAiSurface
         ChatCompletions chat = routes.ServiceProvider.GetRequiredService<ChatCompletions>();
         Embeddings embeddings = routes.ServiceProvider.GetRequiredService<Embeddings>();
 
-        // Request delegates and not typed handlers: the bodies pass through as bytes.
-        group.MapPost("/chat/completions", (RequestDelegate)chat.HandleAsync).Idempotent()
+        // Handlers of the bare context: the bodies pass through as bytes.
+        group.MapPost("/chat/completions", (Delegate)chat.HandleAsync).Idempotent()
             .WithSummary("Answer a chat with a model (provider/model, an alias, auto) or an agent (agent/<slug>)")
             .WithDescription("The OpenAI chat completions format, streaming included.")
             .Accepts<ChatCompletionShape>("application/json").Produces(200, contentType: "application/json");
-        group.MapPost("/embeddings", (RequestDelegate)embeddings.HandleAsync).Idempotent()
+        group.MapPost("/embeddings", (Delegate)embeddings.HandleAsync).Idempotent()
             .WithSummary("Embed texts").Accepts<EmbeddingsShape>("application/json").Produces(200, contentType: "application/json");
         group.MapGet("/models", ModelList.GetAll).WithSummary("The models and agents that can be named");
         group.MapGet("/models/{**id}", ModelList.GetOne).WithSummary("One model or agent");

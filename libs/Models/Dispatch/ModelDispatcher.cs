@@ -16,7 +16,7 @@ namespace MultiAgent.Models.Dispatch;
 
 /// <summary>Resolves a model, walks its deployments and fallbacks until one answers, and meters what was used.</summary>
 internal sealed partial class ModelDispatcher(
-    ModelCatalogueSource catalogue, IEnumerable<IModelProvider> providers, DeploymentHealthRegistry health, ModelMetrics metrics, TokenCounter tokens,
+    ModelCatalogueSource catalogue, IEnumerable<IModelProvider> providers, DeploymentHealthRegistry health, ModelMetrics metrics,
     IUsageSink sink, IOptions<ResilienceOptions> resilience, TimeProvider time, ILogger<ModelDispatcher> logger) : IModelDispatcher
 {
     // Bounds the walk when fallbacks name each other.
@@ -81,7 +81,7 @@ internal sealed partial class ModelDispatcher(
         });
     }
 
-    internal TokenUsage Estimate(ModelCall call, StreamFilter? filter) => UsageEstimator.Estimate(tokens, call, filter);
+    internal TokenUsage Estimate(ModelCall call, StreamFilter? filter) => UsageEstimator.Estimate(call, filter);
 
     /// <summary>A stream broke after its first byte: too late for another attempt, but not for the breaker.</summary>
     internal void StreamBroke(Deployment deployment, UpstreamException e)
@@ -218,7 +218,7 @@ internal sealed partial class ModelDispatcher(
         TokenUsage? usage = CheckJson(body.IsSingleSegment ? body.FirstSpan : body.ToArray());
         response.Body.AdvanceTo(body.Start);
         var exchange = new LiveExchange(this, call, model, deployment, response, new Attempt(number, started, firstByte));
-        exchange.SetUsage(usage ?? UsageEstimator.Estimate(tokens, call, body.ToArray()));
+        exchange.SetUsage(usage ?? UsageEstimator.Estimate(call, body.ToArray()));
         return exchange;
     }
 

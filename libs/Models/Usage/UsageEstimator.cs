@@ -10,21 +10,21 @@ namespace MultiAgent.Models.Usage;
 internal static class UsageEstimator
 {
     /// <summary>From the request and what has passed of a stream.</summary>
-    public static TokenUsage Estimate(TokenCounter tokens, ModelCall call, StreamFilter? filter)
+    public static TokenUsage Estimate(ModelCall call, StreamFilter? filter)
     {
         long output = 0;
         if (filter is { TotalBytes: > 0 })
         {
             ReadOnlySpan<byte> kept = filter.Kept;
-            output = tokens.Count(TextOfEvents(kept), call.Envelope.Model);
+            output = TokenCounter.Count(TextOfEvents(kept), call.Envelope.Model);
             // Only the beginning of a very long answer was kept.
             if (filter.TotalBytes > kept.Length && kept.Length > 0) output = (long)Math.Ceiling(output * (double)filter.TotalBytes / kept.Length);
         }
-        return new TokenUsage(InputTokens(tokens, call), output, Estimated: true);
+        return new TokenUsage(InputTokens(call), output, Estimated: true);
     }
 
     /// <summary>From the request and a whole JSON answer.</summary>
-    public static TokenUsage Estimate(TokenCounter tokens, ModelCall call, byte[] answer)
+    public static TokenUsage Estimate(ModelCall call, byte[] answer)
     {
         var text = new StringBuilder();
         try
@@ -36,12 +36,12 @@ internal static class UsageEstimator
         {
             // Not even JSON inside: count nothing of it.
         }
-        return new TokenUsage(InputTokens(tokens, call), tokens.Count(text.ToString(), call.Envelope.Model), Estimated: true);
+        return new TokenUsage(InputTokens(call), TokenCounter.Count(text.ToString(), call.Envelope.Model), Estimated: true);
     }
 
-    private static long InputTokens(TokenCounter tokens, ModelCall call) => call.Operation == ModelOperation.Chat
-        ? tokens.CountChatRequest(call.Body.Span, call.Envelope.Model)
-        : tokens.CountEmbeddingsRequest(call.Body.Span, call.Envelope.Model);
+    private static long InputTokens(ModelCall call) => call.Operation == ModelOperation.Chat
+        ? TokenCounter.CountChatRequest(call.Body.Span, call.Envelope.Model)
+        : TokenCounter.CountEmbeddingsRequest(call.Body.Span, call.Envelope.Model);
 
     private static string TextOfEvents(ReadOnlySpan<byte> events)
     {
