@@ -25,6 +25,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
     private readonly Lazy<SpoolArea[]> _areas;
     private readonly SemaphoreSlim _filled = new(0, 1);
     private SpoolArea? _active;
+    private bool _disposed;
     private long _dropped;
 
     public EventSpool(IEventBus bus, IOptions<DataOptions> data, IOptions<MessagingOptions> options, TimeProvider time, ILogger<EventSpool> logger)
@@ -67,6 +68,8 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
         bool wasEmpty, appended;
         lock (_lock)
         {
+            // The memory is unmapped on disposal: touching it then would end the process.
+            ObjectDisposedException.ThrowIf(_disposed, this);
             wasEmpty = Active.IsEmpty;
             appended = Active.TryAppend(kind, record);
         }
@@ -88,8 +91,12 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
     public override void Dispose()
     {
         base.Dispose();
-        if (_areas.IsValueCreated) Array.ForEach(_areas.Value, a => a.Dispose());
-        _filled.Dispose();
+        lock (_lock)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            if (_areas.IsValueCreated) Array.ForEach(_areas.Value, a => a.Dispose());
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -18,10 +18,11 @@ internal sealed unsafe class SpoolArea : IDisposable
     private readonly MemoryMappedViewAccessor _view;
     private readonly byte* _base;
     private readonly long _capacity;
+    private bool _disposed;
 
     public SpoolArea(string path, long capacity)
     {
-        var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         // An area that is not empty keeps its size, whatever the setting says now.
         if (stream.Length < capacity) stream.SetLength(capacity);
         _capacity = stream.Length;
@@ -92,6 +93,8 @@ internal sealed unsafe class SpoolArea : IDisposable
 
     public void Dispose()
     {
+        if (_disposed) return;
+        _disposed = true;
         _view.SafeMemoryMappedViewHandle.ReleasePointer();
         _view.Dispose();
         _file.Dispose();
