@@ -1,0 +1,4 @@
+using MultiAgent.Hosting;
+using MultiAgent.Tenants;
+
+return await PlatformHost.RunAsync("tenant-service", args, new TenantModule());

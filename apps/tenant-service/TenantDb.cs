@@ -1,0 +1,17 @@
+using Microsoft.EntityFrameworkCore;
+using MultiAgent.Data.Tenancy;
+using MultiAgent.Tenants.ApiKeys;
+using MultiAgent.Tenants.Tenants;
+using MultiAgent.Tenants.Users;
+
+namespace MultiAgent.Tenants;
+
+/// <summary>The tenant service's tables.</summary>
+internal sealed class TenantDb(DbContextOptions<TenantDb> options, TenantScope scope) : ServiceDbContext(options, scope)
+{
+    public DbSet<Tenant> Tenants => Set<Tenant>();
+
+    public DbSet<User> Users => Set<User>();
+
+    public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
+}

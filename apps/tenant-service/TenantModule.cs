@@ -1,0 +1,35 @@
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using MultiAgent.Contracts.Clients;
+using MultiAgent.Data;
+using MultiAgent.Hosting;
+using MultiAgent.Messaging;
+using MultiAgent.Tenants.ApiKeys;
+using MultiAgent.Tenants.Bootstrap;
+
+namespace MultiAgent.Tenants;
+
+/// <summary>Tenants, users, roles, API keys and log-in.</summary>
+public sealed class TenantModule : IServiceModule
+{
+    internal const string Service = "tenant-service";
+
+    public string Name => Service;
+
+    public void AddServices(IHostApplicationBuilder builder)
+    {
+        IServiceCollection services = builder.Services;
+        services.AddMessaging();
+        services.AddServiceDatabase<TenantDb>(Service, (options, scope) => new TenantDb(options, scope));
+        services.AddOutbox(Service);
+        services.AddApiKeys();
+        services.AddBootstrap();
+        services.TryAddSingleton<ITenantDirectory, TenantDirectory>();
+    }
+
+    public void MapEndpoints(IEndpointRouteBuilder routes)
+    {
+    }
+}

@@ -1,0 +1,36 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using MultiAgent.Contracts.Identity;
+using MultiAgent.Data.Tenancy;
+
+namespace MultiAgent.Tenants.Users;
+
+/// <summary>A person with a password and a role in one tenant.</summary>
+internal sealed class User : ITenantScoped
+{
+    public required string Id { get; init; }
+    public string TenantId { get; set; } = "";
+    public required string Email { get; init; }
+    public required string NormalizedEmail { get; init; }
+    public required string Name { get; set; }
+    public string PasswordHash { get; set; } = "";
+    public required Role Role { get; set; }
+    public UserStatus Status { get; set; } = UserStatus.Active;
+    public int FailedLogins { get; set; }
+    public DateTimeOffset? LockedUntil { get; set; }
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>Addresses are compared without case.</summary>
+    public static string Normalize(string email) => email.Trim().ToUpperInvariant();
+}
+
+internal enum UserStatus
+{
+    Active,
+    Disabled,
+}
+
+internal sealed class UserConfiguration : IEntityTypeConfiguration<User>
+{
+    public void Configure(EntityTypeBuilder<User> builder) => builder.ToTable("users").HasKey(u => u.Id);
+}

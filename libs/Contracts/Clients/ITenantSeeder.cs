@@ -1,0 +1,7 @@
+namespace MultiAgent.Contracts.Clients;
+
+/// <summary>Puts a service's examples into a new demo tenant. Registered as an enumerable; running it twice changes nothing.</summary>
+public interface ITenantSeeder
+{
+    Task SeedAsync(string tenantId, CancellationToken cancellationToken);
+}
