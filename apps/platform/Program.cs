@@ -1,4 +1,5 @@
 using MultiAgent.Gateway;
 using MultiAgent.Hosting;
+using MultiAgent.Tenants;
 
-return await PlatformHost.RunAsync("platform", args, new GatewayModule());
+return await PlatformHost.RunAsync("platform", args, new TenantModule(), new GatewayModule());
