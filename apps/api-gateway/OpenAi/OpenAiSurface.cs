@@ -30,9 +30,9 @@ internal static class OpenAiSurface
         group.MapPost("/chat/completions", (Delegate)chat.HandleAsync).Idempotent()
             .WithSummary("Answer a chat with a model (provider/model, an alias, auto) or an agent (agent/<slug>)")
             .WithDescription("The OpenAI chat completions format, streaming included.")
-            .Accepts<ChatCompletionShape>("application/json").Produces(200, contentType: "application/json");
+            .Accepts<ChatCompletionShape>("application/json", "*/*").Produces(200, contentType: "application/json");
         group.MapPost("/embeddings", (Delegate)embeddings.HandleAsync).Idempotent()
-            .WithSummary("Embed texts").Accepts<EmbeddingsShape>("application/json").Produces(200, contentType: "application/json");
+            .WithSummary("Embed texts").Accepts<EmbeddingsShape>("application/json", "*/*").Produces(200, contentType: "application/json");
         group.MapGet("/models", ModelList.GetAll).WithSummary("The models and agents that can be named");
         group.MapGet("/models/{**id}", ModelList.GetOne).WithSummary("One model or agent");
     }

@@ -29,7 +29,7 @@ internal static class TelemetryServices
             .ConfigureResource(resource => resource.AddService(serviceName, "maap", typeof(TelemetryServices).Assembly.GetName().Version?.ToString(3)))
             .WithMetrics(metrics =>
             {
-                metrics.AddMeter(PlatformTelemetry.Name).AddMeter("System.Runtime").AddPrometheusExporter(options => options.ScrapeResponseCacheDurationMilliseconds = 500);
+                metrics.AddMeter(PlatformTelemetry.Name, $"{PlatformTelemetry.Name}.*", "System.Runtime").AddPrometheusExporter(options => options.ScrapeResponseCacheDurationMilliseconds = 500);
                 metrics.SetMaxMetricStreams(2000);
                 if (otlp) metrics.AddOtlpExporter();
             });

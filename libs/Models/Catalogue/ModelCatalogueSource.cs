@@ -54,7 +54,7 @@ public sealed partial class ModelCatalogueSource : IDisposable
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "Model catalogue loaded: {Count} names, built-in prices as of {AsOf}")]
+    [LoggerMessage(1, LogLevel.Debug, "Model catalogue loaded: {Count} names, built-in prices as of {AsOf}")]
     private partial void LogLoaded(int count, DateOnly asOf);
 
     [LoggerMessage(2, LogLevel.Information, "Model catalogue reloaded: {Count} names")]
