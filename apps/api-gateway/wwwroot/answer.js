@@ -101,6 +101,7 @@ export class Answer {
     box.querySelector("code").textContent = code ?? "";
     box.hidden = false;
     this.#settle();
+    this.#find(".after").hidden = true;
   }
 
   #settle() {

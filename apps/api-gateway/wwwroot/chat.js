@@ -156,7 +156,7 @@ function stopAnswer() {
   if (runId) api.cancel(runId).catch(() => { /* the run may just have ended */ });
   abort.abort();
   announce("Stopped");
-  input.focus();
+  if (!touch) input.focus();
 }
 
 function newChat() {
@@ -166,8 +166,9 @@ function newChat() {
   messages.replaceChildren();
   empty.hidden = false;
   updateSend();
+  pinned = true;
   scroll.scrollTop = 0;
-  input.focus();
+  if (!touch) input.focus();
 }
 
 function updateSend() {
@@ -183,7 +184,7 @@ function resizeInput() {
 
 function follow(force = false) {
   if (force) pinned = true;
-  if (pinned) scroll.scrollTop = scroll.scrollHeight;
+  if (pinned && messages.childElementCount > 0) scroll.scrollTop = scroll.scrollHeight;
 }
 
 function announce(text) {
