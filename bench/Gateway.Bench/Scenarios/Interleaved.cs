@@ -1,0 +1,54 @@
+namespace MultiAgent.Bench.Gateway.Scenarios;
+
+/// <summary>
+/// Gives all servers the same load in turn, A B C, A B C, so that a machine that gets slower or faster meanwhile
+/// does so for all of them.
+/// </summary>
+internal static class Interleaved
+{
+    public delegate Task<LoadResult> Load(ChatRequest request, int seconds, CancellationToken cancellationToken);
+
+    public static async Task<IReadOnlyList<Measurement>> RunAsync(
+        IReadOnlyList<Contestant> contestants, Load load, BenchOptions options, CancellationToken cancellationToken)
+    {
+        var rounds = contestants.ToDictionary(contestant => contestant, _ => new List<Round>());
+        var problems = contestants.ToDictionary(contestant => contestant, contestant => contestant.Problem);
+
+        // Round 0 warms up: compilation, connections, caches.
+        for (var round = options.Warmup > 0 ? 0 : 1; round <= options.Rounds; round++)
+        {
+            foreach (var contestant in contestants.Where(c => problems[c] is null))
+            {
+                Progress.Write(round == 0 ? $"  warm-up {contestant.Name}" : $"  round {round} {contestant.Name}");
+                try
+                {
+                    var seconds = round == 0 ? options.Warmup : options.Seconds;
+                    var result = await OneAsync(contestant.Server!, contestant.Request!, load, seconds, cancellationToken);
+                    if (result.Load.Requests == 0)
+                        problems[contestant] = $"no request succeeded ({result.Load.Failures} failed)";
+                    else if (round > 0)
+                        rounds[contestant].Add(result);
+                }
+                catch (BenchException exception)
+                {
+                    problems[contestant] = exception.Message;
+                }
+            }
+        }
+
+        return [.. contestants.Select(contestant => new Measurement(contestant.Name, rounds[contestant], problems[contestant]))];
+    }
+
+    private static async Task<Round> OneAsync(
+        Server server, ChatRequest request, Load load, int seconds, CancellationToken cancellationToken)
+    {
+        var before = server.Read();
+        var result = await load(request, seconds, cancellationToken);
+        var after = server.Read();
+        return new Round(
+            result,
+            after.CpuSeconds - before.CpuSeconds,
+            after.AllocatedBytes - before.AllocatedBytes,
+            after.ResidentBytes);
+    }
+}
