@@ -65,11 +65,11 @@ internal static class CandidateList
         return new[] { direct, yarp, platform, portkey }.ToDictionary(candidate => candidate.Name);
     }
 
-    /// <summary>A published .NET server: its folder holds one runtimeconfig.json, which names the assembly to start.</summary>
+    /// <summary>A published .NET server: its folder holds one deps.json, which names the assembly to start.</summary>
     private static Candidate DotNet(string name, string folder, Uri address)
     {
-        var config = Directory.Exists(folder) ? Directory.GetFiles(folder, "*.runtimeconfig.json").FirstOrDefault() : null;
-        var assembly = config?.Replace(".runtimeconfig.json", ".dll", StringComparison.Ordinal) ?? Path.Combine(folder, "*.dll");
+        var config = Directory.Exists(folder) ? Directory.GetFiles(folder, "*.deps.json").FirstOrDefault() : null;
+        var assembly = config?.Replace(".deps.json", ".dll", StringComparison.Ordinal) ?? Path.Combine(folder, "*.dll");
         return new Candidate
         {
             Name = name,
