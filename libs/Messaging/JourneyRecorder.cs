@@ -5,7 +5,7 @@ using MultiAgent.Contracts.Events;
 namespace MultiAgent.Messaging;
 
 /// <summary>Records changes of journeys through the spool; see <see cref="JourneyChange"/>.</summary>
-public sealed class JourneyRecorder(IEventSpool spool)
+public sealed class JourneyRecorder(IEventSpool spool, JourneyMetrics metrics)
 {
     [ThreadStatic]
     private static ArrayBufferWriter<byte>? t_buffer;
@@ -20,6 +20,7 @@ public sealed class JourneyRecorder(IEventSpool spool)
         Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer);
         json.Reset(buffer);
         JsonSerializer.Serialize(json, change, EventJson.Default.JourneyChange);
+        metrics.Count(change);
         spool.Append(SpoolKind.Journey, buffer.WrittenSpan);
     }
 }

@@ -34,6 +34,7 @@ public static class MessagingServices
         services.AddSingleton<IEventSpool>(s => s.GetRequiredService<EventSpool>());
         services.AddHostedService(s => s.GetRequiredService<EventSpool>());
         services.AddSingleton<IUsageSink, UsageSpool>();
+        services.AddSingleton<JourneyMetrics>();
         services.AddSingleton<JourneyRecorder>();
         services.AddSingleton<IHealthProbe, MessagingProbe>();
         return services;

@@ -24,6 +24,9 @@ public sealed class SqliteSession : IDisposable
         return statement;
     }
 
+    /// <summary>A statement whose text is not constant; the caller disposes it.</summary>
+    public SqliteStatement PrepareOnce(string sql) => new(Connection.Handle!, sql);
+
     /// <summary>Runs SQL that is not worth preparing; may hold several statements.</summary>
     public void Execute(string sql)
     {

@@ -1,0 +1,31 @@
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
+using MultiAgent.Analytics.Journeys;
+using MultiAgent.Analytics.Usage;
+using MultiAgent.Data;
+using MultiAgent.Hosting;
+using MultiAgent.Messaging;
+
+namespace MultiAgent.Analytics;
+
+/// <summary>The read side of events: what was used, and how users fared.</summary>
+public sealed class AnalyticsModule : IServiceModule
+{
+    internal const string Service = "analytics-service";
+
+    public string Name => Service;
+
+    public void AddServices(IHostApplicationBuilder builder)
+    {
+        builder.Services.AddMessaging();
+        builder.Services.AddServiceDatabase(Service);
+        builder.Services.AddUsage();
+        builder.Services.AddJourneys();
+    }
+
+    public void MapEndpoints(IEndpointRouteBuilder routes)
+    {
+        routes.MapUsage();
+        routes.MapJourneys();
+    }
+}

@@ -1,0 +1,129 @@
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Contracts.Events;
+using MultiAgent.Data.Sqlite;
+
+namespace MultiAgent.Analytics.Journeys;
+
+/// <summary>Which journeys of which tenant.</summary>
+internal sealed record JourneyFilter(string TenantId, TimeRange Range, string? Type, string? Status, string? UserId);
+
+/// <summary>Journeys in the service's database. Changes are idempotent by their ids and may come in any order after the start.</summary>
+internal sealed class JourneyStore([FromKeyedServices(AnalyticsModule.Service)] SqliteDatabase database)
+{
+    private const string Columns = "id, type, user_id, status, started_at, last_seen_at, ended_at, duration_ms, step_count, step_names, reason, metadata";
+
+    public Task ApplyAsync(IReadOnlyList<JourneyChange> changes) => database.Writer.WriteAsync(session =>
+    {
+        foreach (JourneyChange change in changes) Apply(session, change);
+    });
+
+    /// <summary>Applies one change if the journey is the tenant's and active. False: it is not there; null: it has ended.</summary>
+    public Task<bool?> TryApplyAsync(JourneyChange change) => database.Writer.WriteAsync<bool?>(session =>
+    {
+        SqliteStatement row = session.Prepare("SELECT status FROM journeys WHERE tenant_id = ?1 AND id = ?2").Bind(1, change.TenantId).Bind(2, change.JourneyId);
+        string? status = row.Step() ? row.Text(0) : null;
+        row.Reset();
+        if (status is null) return false;
+        if (status != "active") return null;
+        Apply(session, change);
+        return true;
+    });
+
+    public JourneyItem? Find(string tenantId, string id) => database.Read(session =>
+    {
+        SqliteStatement row = session.Prepare($"SELECT {Columns} FROM journeys WHERE tenant_id = ?1 AND id = ?2").Bind(1, tenantId).Bind(2, id);
+        JourneyItem? item = row.Step() ? Read(row) : null;
+        row.Reset();
+        if (item is null) return null;
+        SqliteStatement steps = session.Prepare("SELECT name, at, metadata FROM journey_steps WHERE tenant_id = ?1 AND journey_id = ?2 ORDER BY at, id LIMIT 1000").Bind(1, tenantId).Bind(2, id);
+        var list = new List<JourneyStepItem>(item.Steps ?? []);
+        while (steps.Step()) list.Add(new JourneyStepItem(steps.Text(0), steps.Time(1), Parse(steps.TextOrNull(2))));
+        return item with { Steps = list };
+    });
+
+    /// <summary>Journeys from the newest to the oldest, below the id <paramref name="before"/>.</summary>
+    public IReadOnlyList<JourneyItem> List(JourneyFilter filter, string? before, int limit) => database.Read<IReadOnlyList<JourneyItem>>(session =>
+    {
+        SqliteStatement rows = session.Prepare($"""
+            SELECT {Columns} FROM journeys WHERE tenant_id = ?1 AND started_at >= ?2 AND started_at < ?3
+                AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR status = ?5) AND (?6 IS NULL OR user_id = ?6) AND (?7 IS NULL OR id < ?7)
+            ORDER BY id DESC LIMIT ?8
+            """)
+            .Bind(1, filter.TenantId).Bind(2, filter.Range.From).Bind(3, filter.Range.To).Bind(4, filter.Type).Bind(5, filter.Status).Bind(6, filter.UserId).Bind(7, before).Bind(8, limit);
+        var result = new List<JourneyItem>();
+        while (rows.Step()) result.Add(Read(rows) with { Steps = null });
+        return result;
+    });
+
+    /// <summary>Ends active journeys that were last seen before the given time, of all tenants; returns their types and durations.</summary>
+    public Task<List<(string Type, double DurationMs)>> AbandonAsync(DateTimeOffset lastSeenBefore, DateTimeOffset now, int batch) => database.Writer.WriteAsync(session =>
+    {
+        var ended = new List<(string, double)>();
+        SqliteStatement rows = session.Prepare("""
+            /* all tenants */ UPDATE journeys SET status = 'abandoned', reason = 'timeout', ended_at = ?2, duration_ms = last_seen_at - started_at
+            WHERE id IN (SELECT id FROM journeys WHERE status = 'active' AND last_seen_at < ?1 ORDER BY last_seen_at LIMIT ?3) RETURNING type, duration_ms
+            """).Bind(1, lastSeenBefore).Bind(2, now).Bind(3, batch);
+        while (rows.Step()) ended.Add((rows.Text(0), rows.Double(1)));
+        return ended;
+    });
+
+    /// <summary>Active journeys of all tenants.</summary>
+    public long CountActive() => database.Read(session =>
+    {
+        SqliteStatement row = session.Prepare("/* all tenants */ SELECT count(*) FROM journeys WHERE status = 'active'");
+        row.Step();
+        long count = row.Int64(0);
+        row.Reset();
+        return count;
+    });
+
+    private static void Apply(SqliteSession session, JourneyChange c)
+    {
+        switch (c.Kind)
+        {
+            case "started":
+                session.Prepare("INSERT OR IGNORE INTO journeys (id, tenant_id, type, user_id, status, started_at, last_seen_at, step_count, metadata) VALUES (?1, ?2, ?3, ?4, 'active', ?5, ?5, 0, ?6)")
+                    .Bind(1, c.JourneyId).Bind(2, c.TenantId).Bind(3, c.Type).Bind(4, c.UserId).Bind(5, c.At).Bind(6, Json(c.Metadata)).Execute();
+                break;
+            case "recorded":
+                session.Prepare("""
+                    INSERT OR IGNORE INTO journeys (id, tenant_id, type, user_id, status, started_at, last_seen_at, ended_at, duration_ms, step_count, step_names, metadata)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)
+                    """)
+                    .Bind(1, c.JourneyId).Bind(2, c.TenantId).Bind(3, c.Type).Bind(4, c.UserId).Bind(5, c.Outcome ?? "completed").Bind(6, c.At)
+                    .Bind(7, c.At.AddMilliseconds(c.DurationMs ?? 0)).Bind(8, c.DurationMs).Bind(9, string.IsNullOrEmpty(c.Step) ? 0 : c.Step.AsSpan().Count(',') + 1)
+                    .Bind(10, c.Step).Bind(11, Json(c.Metadata)).Execute();
+                break;
+            case "step":
+                int added = session.Prepare("""
+                    INSERT OR IGNORE INTO journey_steps (id, tenant_id, journey_id, name, at, metadata)
+                    SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM journeys WHERE tenant_id = ?2 AND id = ?3)
+                    """)
+                    .Bind(1, c.Id).Bind(2, c.TenantId).Bind(3, c.JourneyId).Bind(4, c.Step ?? "step").Bind(5, c.At).Bind(6, Json(c.Metadata)).Execute();
+                if (added == 0) break;
+                session.Prepare("UPDATE journeys SET step_count = step_count + 1, last_seen_at = max(last_seen_at, ?3) WHERE tenant_id = ?1 AND id = ?2")
+                    .Bind(1, c.TenantId).Bind(2, c.JourneyId).Bind(3, c.At).Execute();
+                break;
+            case "completed" or "abandoned" or "failed":
+                session.Prepare("""
+                    UPDATE journeys SET status = ?3, ended_at = ?4, last_seen_at = ?4, duration_ms = ?4 - started_at, reason = ?5
+                    WHERE tenant_id = ?1 AND id = ?2 AND status = 'active'
+                    """)
+                    .Bind(1, c.TenantId).Bind(2, c.JourneyId).Bind(3, c.Kind).Bind(4, c.At).Bind(5, c.Step).Execute();
+                break;
+            default:
+                throw new JsonException($"'{c.Kind}' is not a kind of journey change.");
+        }
+    }
+
+    private static JourneyItem Read(SqliteStatement row) => new(row.Text(0), row.Text(1), row.TextOrNull(2), row.Text(3), row.Time(4), row.Time(5), row.TimeOrNull(6), row.DoubleOrNull(7),
+        (int)row.Int64(8), row.TextOrNull(10), Parse(row.TextOrNull(11)),
+        row.TextOrNull(9)?.Split(',').Select(name => new JourneyStepItem(name, null, null)).ToList());
+
+    private static string? Json(IReadOnlyDictionary<string, string>? metadata) =>
+        metadata is { Count: > 0 } ? JsonSerializer.Serialize(metadata, JourneyJson.Default.IReadOnlyDictionaryStringString) : null;
+
+    private static IReadOnlyDictionary<string, string>? Parse(string? json) =>
+        json is null ? null : JsonSerializer.Deserialize(json, JourneyJson.Default.IReadOnlyDictionaryStringString);
+}

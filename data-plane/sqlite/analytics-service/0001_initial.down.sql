@@ -1,0 +1,3 @@
+DROP TABLE journey_steps;
+DROP TABLE journeys;
+DROP TABLE usage;
