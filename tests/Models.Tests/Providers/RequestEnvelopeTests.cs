@@ -108,5 +108,9 @@ public sealed class RequestEnvelopeTests
         Assert.False(RequestEnvelope.Parse("""{"model":"a","input":null}"""u8, ModelOperation.Embeddings).HasInput);
     }
 
+    [Fact]
+    public void Parse_EmbeddingsInputIsAnObject_ThrowsAndReadsNothingInside() =>
+        Assert.Equal("input", Assert.Throws<EnvelopeException>(() => RequestEnvelope.Parse("""{"input":{"model":"inner"},"model":"a"}"""u8, ModelOperation.Embeddings)).Param);
+
     private static RequestEnvelope Parse(string body) => RequestEnvelope.Parse(Encoding.UTF8.GetBytes(body), ModelOperation.Chat);
 }
