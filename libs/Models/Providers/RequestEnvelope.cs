@@ -88,6 +88,7 @@ public sealed class RequestEnvelope
                     hasInput = reader.TokenType != JsonTokenType.Null;
                     if (reader.TokenType == JsonTokenType.StartArray) items = CountItems(ref reader);
                     else if (operation == ModelOperation.Chat) throw new EnvelopeException("'messages' must be an array.", "messages");
+                    else if (reader.TokenType == JsonTokenType.StartObject) throw new EnvelopeException("'input' must be a text or an array.", "input");
                 }
                 else if (reader.ValueTextEquals("user"u8) || reader.ValueTextEquals("safety_identifier"u8))
                 {

@@ -11,7 +11,10 @@ namespace MultiAgent.Models.Providers.Anthropic;
 internal sealed class AnthropicStreamResponse : ProviderResponse
 {
     private readonly UpstreamResponse _upstream;
-    private readonly Pipe _pipe = new();
+
+    // A flush returns when the reader has seen everything: what came before a failure is then never lost to it, since a
+    // pipe that ends with an exception throws it before what is still unread.
+    private readonly Pipe _pipe = new(new PipeOptions(pauseWriterThreshold: 1, resumeWriterThreshold: 1, useSynchronizationContext: false));
     private readonly SseEventReader _events = new();
     private readonly AnthropicEventTranslator _translator;
     private readonly CancellationTokenSource _stop;
@@ -89,7 +92,20 @@ internal sealed class AnthropicStreamResponse : ProviderResponse
         {
             failure = e;
         }
+        if (failure is not null and not OperationCanceledException) await FlushLastAsync();
         await _pipe.Writer.CompleteAsync(failure);
+    }
+
+    private async Task FlushLastAsync()
+    {
+        try
+        {
+            await _pipe.Writer.FlushAsync(_stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody reads any more.
+        }
     }
 
     /// <summary>Translates what one read brings.</summary>
