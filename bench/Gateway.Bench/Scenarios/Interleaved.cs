@@ -26,9 +26,11 @@ internal static class Interleaved
                         await warmUp(contestant.Request!, options.Warmup, cancellationToken);
                     var seconds = round == 0 ? Math.Min(2, options.Seconds) : options.Seconds;
                     var result = await OneAsync(contestant.Server!, contestant.Request!, load, seconds, cancellationToken);
+                    if (round == 0)
+                        continue;
                     if (result.Load.Requests == 0)
-                        problems[contestant] = $"no request succeeded ({result.Load.Failures} failed)";
-                    else if (round > 0)
+                        problems[contestant] = $"no request succeeded in round {round} ({result.Load.Failures} failed)";
+                    else
                         rounds[contestant].Add(result);
                 }
                 catch (BenchException exception)
