@@ -3,6 +3,9 @@ namespace MultiAgent.Bench.Gateway;
 /// <summary>One run of load against one server.</summary>
 internal sealed record Round(LoadResult Load, double CpuSeconds, long? AllocatedBytes, long ResidentBytes)
 {
+    /// <summary>Cores that processes outside of the benchmark kept busy; much of it makes the round doubtful.</summary>
+    public double OtherCores { get; init; }
+
     public double RequestsPerSecond => Load.Requests / Load.Seconds;
 
     public double CpuMillisecondsPerRequest => CpuSeconds * 1000 / Load.Requests;

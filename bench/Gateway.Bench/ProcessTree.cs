@@ -17,6 +17,13 @@ internal static class ProcessTree
         return ticks / TicksPerSecond;
     }
 
+    /// <summary>CPU time of all processes of the machine since it started, without interrupts.</summary>
+    public static double MachineCpuSeconds()
+    {
+        var fields = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return fields[1..4].Sum(field => long.Parse(field, CultureInfo.InvariantCulture)) / TicksPerSecond; // user, nice, system
+    }
+
     public static long ResidentBytes(int root) => Members(root).Sum(process => ReadResidentBytes(process.Id));
 
     private static List<Stat> Members(int root)

@@ -33,6 +33,10 @@ internal sealed class Report(BenchOptions options, DateTimeOffset date)
         {
             text.AppendLine().AppendLine(CultureInfo.InvariantCulture, $"## {result.Title}").AppendLine();
             text.Append(Tables.Render(result));
+            var rounds = result.Measurements.SelectMany(m => m.Rounds).ToArray();
+            if (result.Layout != Layout.Memory && rounds.Length > 0)
+                text.AppendLine().AppendLine(CultureInfo.InvariantCulture,
+                    $"Other processes of the machine kept {rounds.Average(r => r.OtherCores):N2} cores busy, {rounds.Max(r => r.OtherCores):N2} in the worst round.");
         }
         return text.ToString();
     }

@@ -42,9 +42,10 @@ internal sealed class Arena(
         {
             using var message = request.ToMessage();
             using var response = await client.SendAsync(message, cancellationToken);
-            if (response.IsSuccessStatusCode)
-                return null;
             var body = await response.Content.ReadAsStringAsync(cancellationToken);
+            var isStream = response.Content.Headers.ContentType?.MediaType == "text/event-stream";
+            if (response.IsSuccessStatusCode)
+                return isStream && !body.EndsWith("data: [DONE]\n\n", StringComparison.Ordinal) ? "the stream has no end" : null;
             return $"answers {(int)response.StatusCode}: {body[..Math.Min(body.Length, 300)].ReplaceLineEndings(" ")}";
         }
         catch (HttpRequestException exception)

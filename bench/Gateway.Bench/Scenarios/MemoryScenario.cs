@@ -30,6 +30,7 @@ internal static class MemoryScenario
     {
         await Task.Delay(TimeSpan.FromSeconds(5), cancellationToken);
         var rows = new List<Measurement> { Row(server, "at rest", new Total()) };
+        var soFar = 0L;
         for (var step = 1; step <= Steps; step++)
         {
             Progress.Write($"  {server.Name} to {step * Step} requests");
@@ -42,9 +43,10 @@ internal static class MemoryScenario
                         server.Candidate.Chat(stream), options.Connections, stream ? 1 : 4, options.Artifacts, cancellationToken);
                     total = new Total(total.Requests + load.Requests, total.Failures + load.Failures, total.Seconds + load.Seconds);
                 }
+            soFar += total.Requests;
             // A moment to settle: what is read is the level that stays, not the peak.
             await Task.Delay(TimeSpan.FromSeconds(3), cancellationToken);
-            rows.Add(Row(server, string.Create(CultureInfo.InvariantCulture, $"after {step * Step:N0}"), total));
+            rows.Add(Row(server, string.Create(CultureInfo.InvariantCulture, $"after {soFar:N0}"), total));
         }
         return rows;
     }

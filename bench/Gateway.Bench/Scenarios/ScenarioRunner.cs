@@ -37,7 +37,7 @@ internal sealed class ScenarioRunner(
         var contestants = await EnterAsync(arena, names, candidate => candidate.Chat(stream), cancellationToken);
         return new ScenarioResult(
             name, $"{title}, {options.Connections} connections", Layout.ClosedLoop,
-            await Interleaved.RunAsync(contestants, WrkAsync, options, cancellationToken));
+            await Interleaved.RunAsync(contestants, WrkAsync, WrkAsync, options, cancellationToken));
     }
 
     private async Task<ScenarioResult> PacedAsync(CancellationToken cancellationToken)
@@ -47,7 +47,7 @@ internal sealed class ScenarioRunner(
         var contestants = await EnterAsync(arena, Gateways, candidate => candidate.Chat(stream: true), cancellationToken);
         return new ScenarioResult(
             "paced", $"Streams of {Chunks} chunks, one each {PaceMilliseconds} ms, {StreamsPerSecond} streams/s, open loop", Layout.Paced,
-            await Interleaved.RunAsync(contestants, OpenLoopAt(StreamsPerSecond), options, cancellationToken));
+            await Interleaved.RunAsync(contestants, WrkAsync, OpenLoopAt(StreamsPerSecond), options, cancellationToken));
     }
 
     private async Task<ScenarioResult> OpenAsync(CancellationToken cancellationToken)
@@ -56,7 +56,7 @@ internal sealed class ScenarioRunner(
         var contestants = await EnterAsync(arena, Gateways, candidate => candidate.Chat(stream: false), cancellationToken);
         return new ScenarioResult(
             "open", $"JSON, open loop at {RequestsPerSecond} requests/s, latency from the time each request was due", Layout.OpenLoop,
-            await Interleaved.RunAsync(contestants, OpenLoopAt(RequestsPerSecond), options, cancellationToken));
+            await Interleaved.RunAsync(contestants, WrkAsync, OpenLoopAt(RequestsPerSecond), options, cancellationToken));
     }
 
     private async Task<ScenarioResult> AgentAsync(CancellationToken cancellationToken)
@@ -74,7 +74,7 @@ internal sealed class ScenarioRunner(
         }
         return new ScenarioResult(
             "agent", $"One-step agent runs, closed loop, {options.Connections} connections (a request is a run)", Layout.ClosedLoop,
-            await Interleaved.RunAsync([contestant], WrkAsync, options, cancellationToken));
+            await Interleaved.RunAsync([contestant], WrkAsync, WrkAsync, options, cancellationToken));
     }
 
     private static async Task<IReadOnlyList<Contestant>> EnterAsync(
