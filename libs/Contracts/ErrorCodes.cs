@@ -45,6 +45,8 @@ public static class ErrorCodes
     // Agents and runs
     public const string AgentNotFound = "agent_not_found";
     public const string RunActive = "run_active";
+    public const string RunQueueFull = "run_queue_full";
+    public const string RunCancelled = "run_cancelled";
     public const string RunNotActive = "run_not_active";
     public const string HostNotAllowed = "host_not_allowed";
 

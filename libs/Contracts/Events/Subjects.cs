@@ -18,6 +18,9 @@ public static class Subjects
     /// <inheritdoc cref="RunCompleted"/>
     public const string RunCancelled = "orchestrator.run.cancelled";
 
+    /// <summary>A message was judged. Payload: <see cref="Events.FeedbackRecorded"/>.</summary>
+    public const string FeedbackRecorded = "feedback.recorded";
+
     /// <summary>A credential or tenant changed; caches of callers drop what they hold. Payload: <see cref="CallerChanged"/>.</summary>
     public const string CallerChanged = "tenant.caller.changed";
 

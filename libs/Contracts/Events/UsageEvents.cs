@@ -59,5 +59,6 @@ public sealed record UsageRecord
 [JsonSerializable(typeof(JourneyBatch))]
 [JsonSerializable(typeof(JourneyChange))]
 [JsonSerializable(typeof(RunEnded))]
+[JsonSerializable(typeof(FeedbackRecorded))]
 [JsonSerializable(typeof(CallerChanged))]
 public sealed partial class EventJson : JsonSerializerContext;

@@ -1,0 +1,110 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace MultiAgent.Orchestrator.Agents;
+
+/// <summary>What a tenant says about an agent; the body of POST and PUT, and what a version keeps.</summary>
+internal sealed record AgentSpec
+{
+    /// <summary>Lower-case letters, digits and dashes, at most 64; unique in the tenant. Fixed once created.</summary>
+    public string? Slug { get; init; }
+    public string? Name { get; init; }
+    public string? Description { get; init; }
+    /// <summary>The system prompt: a Liquid template over the declared variables.</summary>
+    public string? Instructions { get; init; }
+    public IReadOnlyList<AgentVariable>? Variables { get; init; }
+    /// <summary>A model or alias. Give this or <see cref="Tier"/>; with neither, <c>auto</c> chooses.</summary>
+    public string? Model { get; init; }
+    /// <summary><c>fast</c>, <c>balanced</c> or <c>strong</c>.</summary>
+    public string? Tier { get; init; }
+    /// <summary>Models to try when the first cannot answer.</summary>
+    public IReadOnlyList<string>? Fallbacks { get; init; }
+    public IReadOnlyList<AgentTool>? Tools { get; init; }
+    /// <summary>JSON schema that the final answer follows.</summary>
+    public JsonElement? ResponseFormat { get; init; }
+    public double? Temperature { get; init; }
+    public double? TopP { get; init; }
+    /// <summary>Most tokens of one answer of the model.</summary>
+    public int? MaxTokens { get; init; }
+    public AgentLimits? Limits { get; init; }
+    /// <summary>What a message does that comes while a run of its conversation is active: <c>reject</c> (default), <c>queue</c> or <c>interrupt</c>.</summary>
+    public string? OnBusy { get; init; }
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+
+    /// <summary>PUT only: false leaves the label <c>production</c> where it is. Not part of the version.</summary>
+    public bool? Promote { get; init; }
+}
+
+/// <summary>A variable of the instructions.</summary>
+internal sealed record AgentVariable
+{
+    public string? Name { get; init; }
+    public string? Description { get; init; }
+    /// <summary>A string, number or boolean.</summary>
+    public JsonElement? Default { get; init; }
+    public bool Required { get; init; }
+}
+
+/// <summary>A built-in tool that the agent may use, with settings of that tool.</summary>
+internal sealed record AgentTool
+{
+    public string? Name { get; init; }
+    /// <summary><c>http_request</c>: hosts it may call, e.g. <c>api.example.com</c> or <c>*.example.com</c>.</summary>
+    public IReadOnlyList<string>? AllowedHosts { get; init; }
+    /// <summary>Seconds that one call may take; the tool's own default when absent.</summary>
+    public double? TimeoutSeconds { get; init; }
+}
+
+/// <summary>Bounds of one run. A run that meets one stops and says so.</summary>
+internal sealed record AgentLimits
+{
+    public const int DefaultMaxSteps = 10;
+    public const int DefaultMaxSeconds = 300;
+
+    /// <summary>Calls of the model; default 10, 1 to 100.</summary>
+    public int? MaxSteps { get; init; }
+    /// <summary>Input and output tokens of all model calls together.</summary>
+    public long? MaxTokens { get; init; }
+    public decimal? MaxCostUsd { get; init; }
+    /// <summary>Default 300, 1 to 86 400.</summary>
+    public int? MaxSeconds { get; init; }
+}
+
+/// <summary>An agent as the API shows it.</summary>
+internal sealed record AgentView
+{
+    public required string Id { get; init; }
+    public required string Slug { get; init; }
+    /// <summary>The version shown.</summary>
+    public required int Version { get; init; }
+    public required int LatestVersion { get; init; }
+    public required IReadOnlyDictionary<string, int> Labels { get; init; }
+    public string? Name { get; init; }
+    public string? Description { get; init; }
+    public string? Instructions { get; init; }
+    public required IReadOnlyList<AgentVariable> Variables { get; init; }
+    public string? Model { get; init; }
+    public string? Tier { get; init; }
+    public required IReadOnlyList<string> Fallbacks { get; init; }
+    public required IReadOnlyList<AgentTool> Tools { get; init; }
+    public JsonElement? ResponseFormat { get; init; }
+    public double? Temperature { get; init; }
+    public double? TopP { get; init; }
+    public int? MaxTokens { get; init; }
+    public required AgentLimits Limits { get; init; }
+    public required string OnBusy { get; init; }
+    public required IReadOnlyDictionary<string, string> Metadata { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>A line of the list of an agent's versions.</summary>
+internal sealed record AgentVersionSummary(int Version, DateTimeOffset CreatedAt, string? CreatedBy, IReadOnlyList<string> Labels);
+
+/// <summary>Body of PUT /labels/{label}.</summary>
+internal sealed record LabelRequest(int Version);
+
+/// <summary>JSON of stored definitions.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(AgentSpec))]
+internal sealed partial class AgentJson : JsonSerializerContext;

@@ -1,0 +1,141 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using MultiAgent.Orchestrator.Tools;
+using NJsonSchema;
+
+namespace MultiAgent.Orchestrator.Agents;
+
+/// <summary>Checks an agent's definition and reports everything that is wrong with it.</summary>
+internal sealed partial class AgentValidator(ToolRegistry tools)
+{
+    private const int MaxInstructions = 100_000;
+
+    public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(AgentSpec spec, CancellationToken cancellationToken)
+    {
+        var errors = new Dictionary<string, List<string>>();
+        if (spec.Slug is null || !Slug().IsMatch(spec.Slug)) Add("slug", "is required: lower-case letters, digits and dashes, at most 64, beginning with a letter or digit.");
+        if (string.IsNullOrWhiteSpace(spec.Name)) Add("name", "is required.");
+        TooLong("name", spec.Name, 200);
+        TooLong("description", spec.Description, 2_000);
+        TooLong("instructions", spec.Instructions, MaxInstructions);
+        CheckVariables(spec);
+        CheckInstructions(spec);
+        CheckModel(spec);
+        CheckTools(spec);
+        await CheckResponseFormatAsync(spec, cancellationToken);
+        Range("temperature", spec.Temperature, 0, 2);
+        Range("topP", spec.TopP, 0, 1);
+        Range("maxTokens", spec.MaxTokens, 1, 1_000_000);
+        Range("limits.maxSteps", spec.Limits?.MaxSteps, 1, 100);
+        Range("limits.maxTokens", spec.Limits?.MaxTokens, 1, 1_000_000_000);
+        Range("limits.maxCostUsd", (double?)spec.Limits?.MaxCostUsd, 0.000001, 100_000);
+        Range("limits.maxSeconds", spec.Limits?.MaxSeconds, 1, 86_400);
+        if (spec.OnBusy is not (null or "reject" or "queue" or "interrupt")) Add("onBusy", "must be 'reject', 'queue' or 'interrupt'.");
+        if (spec.Metadata is { } metadata && (metadata.Count > 16 || metadata.Any(m => m.Key.Length > 64 || m.Value is null || m.Value.Length > 512)))
+            Add("metadata", "may have 16 entries, with names of at most 64 and values of at most 512 characters.");
+        return errors.ToDictionary(e => e.Key, e => e.Value.ToArray());
+
+        void Add(string member, string message)
+        {
+            if (!errors.TryGetValue(member, out List<string>? list)) errors[member] = list = [];
+            list.Add(message);
+        }
+
+        void TooLong(string member, string? value, int max)
+        {
+            if (value?.Length > max) Add(member, $"may have {max} characters.");
+        }
+
+        void Range(string member, double? value, double least, double most)
+        {
+            if (value is { } number && !(number >= least && number <= most)) Add(member, $"must be between {least} and {most}.");
+        }
+
+        void CheckVariables(AgentSpec spec)
+        {
+            var seen = new HashSet<string>();
+            int index = 0;
+            if (spec.Variables?.Count > 50) Add("variables", "may have 50 entries.");
+            foreach (AgentVariable variable in spec.Variables ?? [])
+            {
+                string member = $"variables[{index++}]";
+                if (variable.Name is null || !VariableName().IsMatch(variable.Name)) Add($"{member}.name", "is required: letters, digits and underscores, not beginning with a digit, at most 64.");
+                else if (!seen.Add(variable.Name)) Add($"{member}.name", $"'{variable.Name}' is declared twice.");
+                if (variable.Default is { ValueKind: not JsonValueKind.Null } value && !InstructionsTemplate.IsScalar(value)) Add($"{member}.default", "must be a string, number or boolean.");
+            }
+        }
+
+        void CheckInstructions(AgentSpec spec)
+        {
+            var problems = new List<string>();
+            InstructionsTemplate.TryParse(spec.Instructions ?? "", spec.Variables ?? [], problems);
+            foreach (string problem in problems) Add("instructions", problem);
+        }
+
+        void CheckModel(AgentSpec spec)
+        {
+            if (spec.Model is not null && spec.Tier is not null) Add("model", "and 'tier' exclude each other.");
+            if (spec.Model is not null && !ModelName().IsMatch(spec.Model)) Add("model", "must be a model's name, e.g. 'openai/gpt-5-mini'.");
+            if (spec.Model?.StartsWith("agent/", StringComparison.Ordinal) == true) Add("model", "cannot be another agent.");
+            if (spec.Tier is not (null or "fast" or "balanced" or "strong")) Add("tier", "must be 'fast', 'balanced' or 'strong'.");
+            if (spec.Fallbacks is { } fallbacks && (fallbacks.Count > 8 || fallbacks.Any(f => f is null || !ModelName().IsMatch(f) || f.StartsWith("agent/", StringComparison.Ordinal))))
+                Add("fallbacks", "may have 8 names of models.");
+        }
+
+        void CheckTools(AgentSpec spec)
+        {
+            var seen = new HashSet<string>();
+            int index = 0;
+            foreach (AgentTool tool in spec.Tools ?? [])
+            {
+                string member = $"tools[{index++}]";
+                if (tool.Name is null || tools.Find(tool.Name) is null) Add($"{member}.name", $"must be one of {string.Join(", ", tools.Names)}.");
+                else if (!seen.Add(tool.Name)) Add($"{member}.name", $"'{tool.Name}' is there twice.");
+                if (tool.TimeoutSeconds is not null) Range($"{member}.timeoutSeconds", tool.TimeoutSeconds, 0.1, 300);
+                if (tool.Name == HttpRequestTool.ToolName && (tool.AllowedHosts is not { Count: > 0 } hosts || hosts.Count > 50 || hosts.Any(h => !HostPattern.IsValid(h))))
+                    Add($"{member}.allowedHosts", "is required: 1 to 50 host names such as 'api.example.com' or '*.example.com', without scheme, port or path.");
+            }
+        }
+
+        async Task CheckResponseFormatAsync(AgentSpec spec, CancellationToken cancellationToken)
+        {
+            if (spec.ResponseFormat is not { } format) return;
+            if (format.ValueKind != JsonValueKind.Object || format.GetRawText().Length > 50_000)
+            {
+                Add("responseFormat", "must be a JSON schema: an object of at most 50 000 characters.");
+                return;
+            }
+            if (References(format))
+            {
+                // The schema library would fetch it.
+                Add("responseFormat", "may only hold '$ref's that begin with '#'.");
+                return;
+            }
+            try
+            {
+                await JsonSchema.FromJsonAsync(format.GetRawText(), cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                Add("responseFormat", $"is not a usable JSON schema: {e.Message.Split('\n')[0]}");
+            }
+        }
+    }
+
+    private static bool References(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Object => element.EnumerateObject().Any(p =>
+            p.Name == "$ref" && p.Value.ValueKind == JsonValueKind.String ? !p.Value.GetString()!.StartsWith('#') : References(p.Value)),
+        JsonValueKind.Array => element.EnumerateArray().Any(References),
+        _ => false,
+    };
+
+    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,63}$")]
+    private static partial Regex Slug();
+
+    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+    private static partial Regex VariableName();
+
+    [GeneratedRegex("^[!-~]{1,200}$")]
+    private static partial Regex ModelName();
+}

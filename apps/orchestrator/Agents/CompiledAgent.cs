@@ -1,0 +1,104 @@
+using System.Buffers;
+using System.Collections.Frozen;
+using System.Text;
+using System.Text.Json;
+using MultiAgent.Orchestrator.Tools;
+using NJsonSchema;
+
+namespace MultiAgent.Orchestrator.Agents;
+
+/// <summary>What a message does that comes while a run of its conversation is active.</summary>
+internal enum BusyPolicy
+{
+    Reject,
+    Queue,
+    Interrupt,
+}
+
+/// <summary>
+/// One version of an agent, ready to run: everything that a request would otherwise parse, compile or serialise again.
+/// Immutable and shared.
+/// </summary>
+internal sealed class CompiledAgent
+{
+    private CompiledAgent(string id, string tenantId, string slug, int version, AgentSpec spec, InstructionsTemplate instructions, ToolRegistry registry)
+    {
+        Id = id;
+        TenantId = tenantId;
+        Slug = slug;
+        Version = version;
+        Spec = spec;
+        Instructions = instructions;
+        Model = spec.Model ?? (spec.Tier is null ? "auto" : $"auto:{spec.Tier}");
+        OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, _ => BusyPolicy.Reject };
+        MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
+        MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);
+        Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t)).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
+        if (instructions.Constant is { Length: > 0 } constant) SystemMessage = MessageOf(constant);
+        ToolsJson = [.. (spec.Tools ?? []).Select(t => Tools[t.Name!].Tool.Definition)];
+        ResponseFormat = spec.ResponseFormat is { } schema ? ResponseFormatOf(slug, schema) : null;
+        ResponseSchema = spec.ResponseFormat is { } text ? JsonSchema.FromJsonAsync(text.GetRawText()).GetAwaiter().GetResult() : null;
+    }
+
+    public string Id { get; }
+    public string TenantId { get; }
+    public string Slug { get; }
+    public int Version { get; }
+    public AgentSpec Spec { get; }
+    public InstructionsTemplate Instructions { get; }
+
+    /// <summary>The name that the dispatcher resolves.</summary>
+    public string Model { get; }
+    public BusyPolicy OnBusy { get; }
+    public int MaxSteps { get; }
+    public TimeSpan MaxTime { get; }
+    public FrozenDictionary<string, BoundTool> Tools { get; }
+
+    /// <summary>The system message in the OpenAI dialect, where it is the same for every run.</summary>
+    public byte[]? SystemMessage { get; }
+
+    /// <summary>The agent's tools in the OpenAI dialect, one object each.</summary>
+    public byte[][] ToolsJson { get; }
+
+    /// <summary>The value of <c>response_format</c>, when the agent has one.</summary>
+    public byte[]? ResponseFormat { get; }
+
+    /// <summary>Checks final answers, when the agent has a response format.</summary>
+    public JsonSchema? ResponseSchema { get; }
+
+    /// <exception cref="InvalidOperationException">The stored definition does not compile, though it was checked when it was saved.</exception>
+    public static CompiledAgent Compile(string id, string tenantId, string slug, int version, string definition, ToolRegistry registry)
+    {
+        AgentSpec spec = JsonSerializer.Deserialize(definition, AgentJson.Default.AgentSpec)!;
+        var errors = new List<string>();
+        InstructionsTemplate instructions = InstructionsTemplate.TryParse(spec.Instructions ?? "", spec.Variables ?? [], errors)
+            ?? throw new InvalidOperationException($"Agent {slug} version {version}: instructions {errors[0]}");
+        return new CompiledAgent(id, tenantId, slug, version, spec, instructions, registry);
+    }
+
+    /// <summary>The system message for the given values; null when the agent has no instructions.</summary>
+    public byte[]? RenderSystemMessage(IReadOnlyDictionary<string, JsonElement>? variables)
+    {
+        if (SystemMessage is not null || Instructions.Constant is not null) return SystemMessage;
+        string text = Instructions.Render(variables);
+        return text.Length == 0 ? null : MessageOf(text);
+    }
+
+    private static byte[] MessageOf(string text)
+    {
+        var buffer = new ArrayBufferWriter<byte>(text.Length + 64);
+        using var json = new Utf8JsonWriter(buffer, Json.WriterOptions);
+        json.WriteStartObject();
+        json.WriteString("role"u8, "system"u8);
+        json.WriteString("content"u8, text);
+        json.WriteEndObject();
+        json.Flush();
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static byte[] ResponseFormatOf(string slug, JsonElement schema) =>
+        Encoding.UTF8.GetBytes("{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"" + slug.Replace('-', '_') + "\",\"schema\":" + schema.GetRawText() + "}}");
+}
+
+/// <summary>A tool with an agent's settings for it.</summary>
+internal sealed record BoundTool(ITool Tool, AgentTool Settings);

@@ -1,0 +1,127 @@
+using System.Security.Cryptography;
+using System.Text;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Clients;
+using MultiAgent.Contracts.Identity;
+using MultiAgent.Hosting.Errors;
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs;
+
+namespace MultiAgent.Orchestrator.Completions;
+
+/// <summary>
+/// Agents behind the OpenAI surface. Tools that the client declares are the client's to execute: when the model calls one,
+/// the turn ends and the call goes out. A turn may mix both kinds: the agent's own calls of that turn are made and kept in
+/// the run, only the client's go out, and the request that brings their results starts a new run from the messages in it.
+/// </summary>
+internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine) : IAgentCompletions
+{
+    public async ValueTask<IAgentCompletion> CompleteAsync(AgentCompletionRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await agents.FindAsync(request.Caller.TenantId, request.Agent, cancellationToken) is not { } agent)
+                return AgentCompletion.Error(404, ErrorCodes.ModelNotFound, $"The agent '{request.Agent}' does not exist.", "model");
+            CompletionInput input = CompletionInput.Parse(request.Body);
+            Check(agent, input);
+            StartedRun started = await engine.StartAsync(new RunRequest
+            {
+                Caller = request.Caller,
+                Agent = agent,
+                Surface = RunInput.CompletionSurface,
+                Input = new RunInput { Completion = input, Variables = input.Variables, Stream = request.Stream, ClientJourneyId = request.JourneyId },
+                RequestId = request.RequestId,
+                IdempotencyKey = request.IdempotencyKey,
+                RequestHash = request.IdempotencyKey is null ? null : Hash(request),
+            });
+            return await AnswerAsync(request, input, started, cancellationToken);
+        }
+        catch (ApiException e)
+        {
+            return AgentCompletion.Error(e.Status, e.Code, e.Message, e.Param, retryAfter: e.RetryAfter);
+        }
+        catch (OverloadedException e)
+        {
+            return AgentCompletion.Error(503, ErrorCodes.Overloaded, e.Message, retryAfter: TimeSpan.FromSeconds(1));
+        }
+    }
+
+    public ValueTask<IReadOnlyList<AgentSummary>> ListAsync(Caller caller, CancellationToken cancellationToken) => agents.ListAsync(caller.TenantId, cancellationToken);
+
+    /// <summary>What a client is told of a run that gave no answer.</summary>
+    public static (int Status, string Code, string Message) Describe(RunOutcome? outcome) => outcome switch
+    {
+        null => (503, ErrorCodes.Overloaded, "The server is stopping; the run goes on at its next start."),
+        { Run.Error: { } error } => (error.Status, error.Code, error.Message),
+        _ => (400, ErrorCodes.RunCancelled, "The run was cancelled."),
+    };
+
+    private static async ValueTask<IAgentCompletion> AnswerAsync(AgentCompletionRequest request, CompletionInput input, StartedRun started, CancellationToken cancellationToken)
+    {
+        var follower = new Follower(started.Live, cancellationToken);
+        bool keep = false;
+        try
+        {
+            RunOutcome? outcome;
+            if (request.Stream)
+            {
+                (StreamedCompletion? stream, outcome) = await StreamedCompletion.StartAsync(started, input.IncludeUsage, follower.Leave, cancellationToken);
+                keep = stream is not null;
+                if (stream is not null) return stream;
+            }
+            else
+            {
+                outcome = started.Outcome ?? await started.Live!.Outcome.WaitAsync(cancellationToken);
+                if (outcome is { Run.Status: RunStatus.Completed, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
+            }
+            (int status, string code, string message) = Describe(outcome);
+            return AgentCompletion.Error(status, code, message, runId: started.Run.Id, retryAfter: status is 429 or 503 ? TimeSpan.FromSeconds(1) : null);
+        }
+        finally
+        {
+            if (!keep) follower.Leave();
+        }
+    }
+
+    private static void Check(CompiledAgent agent, CompletionInput input)
+    {
+        foreach (string name in input.ToolNames)
+        {
+            if (agent.Tools.ContainsKey(name))
+                throw new ApiException(400, ErrorCodes.InvalidRequest, $"The agent has a tool '{name}' of its own. Rename yours.", "tools");
+        }
+        if (agent.Instructions.Check(input.Variables) is { Count: > 0 } wrong)
+            throw new ApiException(400, ErrorCodes.ValidationFailed, $"variables: {string.Join(" ", wrong)}", "variables");
+    }
+
+    private static string Hash(AgentCompletionRequest request)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(request.Agent + "\n"));
+        hash.AppendData(request.Body.Span);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>One client that waits for a run. When the last of a run's clients leaves, the run is cancelled.</summary>
+    private sealed class Follower
+    {
+        private readonly LiveRun? _live;
+        private readonly CancellationTokenRegistration _registration;
+        private int _left;
+
+        public Follower(LiveRun? live, CancellationToken cancellationToken)
+        {
+            _live = live;
+            live?.Follow();
+            _registration = cancellationToken.UnsafeRegister(static state => ((Follower)state!).Leave(), this);
+        }
+
+        public void Leave()
+        {
+            if (Interlocked.Exchange(ref _left, 1) != 0) return;
+            _live?.Unfollow();
+            _registration.Unregister();
+        }
+    }
+}

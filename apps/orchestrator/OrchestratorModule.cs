@@ -1,0 +1,85 @@
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using MultiAgent.Contracts.Clients;
+using MultiAgent.Data;
+using MultiAgent.Hosting;
+using MultiAgent.Hosting.Health;
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Completions;
+using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Storage;
+using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Tools.Calculator;
+
+namespace MultiAgent.Orchestrator;
+
+/// <summary>
+/// Agents, conversations and runs. Needs a model dispatcher, an event spool and an outbox relay in the same process.
+/// </summary>
+public sealed class OrchestratorModule : IServiceModule
+{
+    internal const string ServiceName = "orchestrator";
+
+    public string Name => ServiceName;
+
+    public void AddServices(IHostApplicationBuilder builder)
+    {
+        IServiceCollection services = builder.Services;
+        services.AddServiceDatabase<OrchestratorDb>(ServiceName, static (options, scope) => new OrchestratorDb(options, scope));
+        AddTools(services);
+        AddAgents(services);
+        AddRuns(services);
+        services.TryAddSingleton<ConversationStore>();
+        services.TryAddSingleton<FeedbackStore>();
+        services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
+    }
+
+    public void MapEndpoints(IEndpointRouteBuilder routes)
+    {
+        routes.MapAgents();
+        routes.MapChat();
+        routes.MapRuns();
+        routes.MapConversations();
+        routes.MapFeedback();
+    }
+
+    private static void AddTools(IServiceCollection services)
+    {
+        services.AddOptions<HttpToolOptions>().BindConfiguration("Tools:Http").ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<HttpToolOptions>, HttpToolValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITool, CurrentTimeTool>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITool, CalculatorTool>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITool, HttpRequestTool>());
+        services.TryAddSingleton<ToolRegistry>();
+    }
+
+    private static void AddAgents(IServiceCollection services)
+    {
+        services.TryAddSingleton<AgentCatalogue>();
+        services.TryAddSingleton<AgentValidator>();
+        services.TryAddSingleton<AgentCommands>();
+        services.TryAddSingleton<AgentQueries>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITenantSeeder, ExampleAgents>());
+    }
+
+    private static void AddRuns(IServiceCollection services)
+    {
+        services.AddOptions<RunsOptions>().BindConfiguration("Runs").ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RunsOptions>, RunsValidator>());
+        services.TryAddSingleton<IRunStore, SqliteRunStore>();
+        services.TryAddSingleton<IModelFacts, LearnedModelFacts>();
+        services.TryAddSingleton<RunMetrics>();
+        services.TryAddSingleton<RunJourneys>();
+        services.TryAddSingleton<ToolRunner>();
+        services.TryAddSingleton<RunServices>();
+        services.TryAddSingleton<RunEngine>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHealthProbe, RunEngineProbe>());
+        services.AddHostedService<RunRecovery>();
+    }
+}

@@ -1,0 +1,120 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Routing;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Identity;
+using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Errors;
+using MultiAgent.Hosting.Idempotency;
+using MultiAgent.Hosting.Identity;
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Conversations;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Body of POST /api/v1/chat.</summary>
+internal sealed record ChatRequest
+{
+    /// <summary>The agent's slug, <c>slug@label</c> or <c>slug@version</c>. May be left out to go on with a conversation's agent.</summary>
+    public string? Agent { get; init; }
+    public string? Message { get; init; }
+    /// <summary>Goes on with a conversation; a new one is made when absent.</summary>
+    public string? ConversationId { get; init; }
+    /// <summary>Values of the variables in the agent's instructions.</summary>
+    public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
+    /// <summary>Server-sent events instead of JSON; the default follows the Accept header.</summary>
+    public bool? Stream { get; init; }
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+}
+
+/// <summary>Answer of POST /api/v1/chat.</summary>
+internal sealed record ChatResponse(string RunId, string? ConversationId, ChatAnswer? Message, UsageView Usage, string? Model, string Status, string? Reason);
+
+/// <summary>The agent's message.</summary>
+internal sealed record ChatAnswer(string Id, string Role, string Content);
+
+/// <summary>Tokens and cost; the cost is null when it is unknown.</summary>
+internal sealed record UsageView(long InputTokens, long OutputTokens, decimal? CostUsd);
+
+/// <summary>POST /api/v1/chat.</summary>
+internal static class ChatEndpoints
+{
+    private const int MaxMessageLength = 1_000_000;
+
+    public static void MapChat(this IEndpointRouteBuilder routes) => routes.MapPost("/api/v1/chat", ChatAsync)
+        .WithTags("Chat").RequireScope(Scopes.RunsWrite)
+        .WithSummary("Send a message to an agent; the answer is JSON, or server-sent events with stream=true or Accept: text/event-stream");
+
+    private static async Task<Results<Ok<ChatResponse>, RunStreamResult, ProblemHttpResult>> ChatAsync(HttpContext http, ChatRequest body,
+        AgentCatalogue agents, ConversationStore conversations, RunEngine engine, TimeProvider time, CancellationToken cancellationToken)
+    {
+        Caller caller = http.GetCaller();
+        if (Check(body) is { Count: > 0 } errors) return Problems.Invalid(errors);
+        string? reference = body.Agent;
+        if (body.ConversationId is { } conversationId)
+        {
+            if (conversations.Find(caller.TenantId, conversationId) is not { } conversation) return Problems.NotFound("The conversation");
+            reference ??= conversation.Agent;
+        }
+        if (reference is null) return Problems.Invalid("agent", "is required: this conversation has no agent yet.");
+        if (await agents.FindAsync(caller.TenantId, reference, cancellationToken) is not { } agent)
+            return Problems.Of(404, ErrorCodes.AgentNotFound, $"Agent '{reference}' was not found.");
+        if (agent.Instructions.Check(body.Variables) is { Count: > 0 } wrong)
+            return Problems.Invalid(new Dictionary<string, string[]> { ["variables"] = [.. wrong] });
+
+        bool stream = body.Stream ?? http.Request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase);
+        string? key = http.Request.IdempotencyKey();
+        StartedRun started = await engine.StartAsync(new RunRequest
+        {
+            Caller = caller,
+            Agent = agent,
+            Surface = RunInput.ChatSurface,
+            ConversationId = body.ConversationId ?? Ids.New("conv", time),
+            Input = new RunInput
+            {
+                Message = body.Message,
+                MessageId = Ids.New("msg", time),
+                Variables = body.Variables,
+                Stream = stream,
+                NewConversation = body.ConversationId is null,
+            },
+            RequestId = http.GetRequestId(),
+            IdempotencyKey = key,
+            RequestHash = key is null ? null : Hash(body),
+            Metadata = body.Metadata is { Count: > 0 } metadata ? JsonSerializer.Serialize(metadata, ConversationJson.Default.IReadOnlyDictionaryStringString) : null,
+        });
+        if (stream) return new RunStreamResult(started.Run, started.Live, LiveCursor.FromStart, forChat: true);
+        // The client may leave: the run goes on all the same.
+        RunOutcome outcome = started.Outcome ?? await started.Live!.Outcome.WaitAsync(cancellationToken)
+            ?? throw new ApiException(503, ErrorCodes.Overloaded, $"The server is stopping. Run {started.Run.Id} goes on at its next start; read its events.") { RetryAfter = TimeSpan.FromSeconds(5) };
+        if (outcome.Run.Error is { } error) return Problems.Of(error.Status, error.Code, $"{error.Message} (run {outcome.Run.Id})");
+        return TypedResults.Ok(Answer(outcome));
+    }
+
+    private static ChatResponse Answer(RunOutcome outcome)
+    {
+        RunRecord run = outcome.Run;
+        ChatAnswer? message = outcome.Message is { } final ? new ChatAnswer(final.Id, "assistant", Encoding.UTF8.GetString(final.Text.Span)) : null;
+        return new ChatResponse(run.Id, run.ConversationId, message, new UsageView(run.InputTokens, run.OutputTokens, run.CostUsd), outcome.Message?.Model, RunStatusNames.Of(run.Status), run.Reason);
+    }
+
+    private static Dictionary<string, string[]> Check(ChatRequest body)
+    {
+        var errors = new Dictionary<string, string[]>();
+        if (string.IsNullOrWhiteSpace(body.Message)) errors["message"] = ["is required."];
+        else if (body.Message.Length > MaxMessageLength) errors["message"] = [$"may have {MaxMessageLength} characters."];
+        if (body.Agent is null && body.ConversationId is null) errors["agent"] = ["is required."];
+        if (body.ConversationId is not null && !Ids.IsValid(body.ConversationId, "conv")) errors["conversationId"] = ["is not the id of a conversation."];
+        if (body.Metadata is { } metadata && (metadata.Count > 16 || metadata.Any(m => m.Key.Length > 64 || m.Value is null || m.Value.Length > 512)))
+            errors["metadata"] = ["may have 16 entries, with names of at most 64 and values of at most 512 characters."];
+        return errors;
+    }
+
+    // Whether the answer is streamed does not make it another request.
+    private static string Hash(ChatRequest body) =>
+        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(body with { Stream = null }, ConversationJson.Default.ChatRequest)));
+}

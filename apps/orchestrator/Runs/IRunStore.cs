@@ -1,0 +1,114 @@
+using MultiAgent.Contracts.Events;
+using MultiAgent.Orchestrator.Agents;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>
+/// Keeps runs, their logs and the messages of conversations. Every method that writes is one transaction and returns once it
+/// is durable. The tenant is part of every look-up: another tenant's id names nothing.
+/// </summary>
+internal interface IRunStore
+{
+    /// <summary>
+    /// Accepts a run: checks the idempotency key and the conversation, then stores the run with its first events. Decides
+    /// atomically whether it starts at once or waits.
+    /// </summary>
+    Task<AcceptOutcome> AcceptAsync(NewRun run);
+
+    /// <summary>Appends one step's events and messages, and the run's end when it has come, with the event that tells it.</summary>
+    Task AppendAsync(RunWrite write);
+
+    /// <summary>Marks the conversation's oldest waiting run as running and returns its id, unless another one is running or none waits.</summary>
+    Task<string?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now);
+
+    /// <summary>Ends a waiting run; false when it is not waiting any more.</summary>
+    Task<bool> CancelQueuedAsync(RunWrite write);
+
+    RunRecord? Find(string tenantId, string runId);
+
+    RunRecord? FindByKey(string tenantId, string idempotencyKey);
+
+    /// <summary>Events after a position, in order, at most <paramref name="limit"/>.</summary>
+    IReadOnlyList<RunEvent> Events(string tenantId, string runId, long afterSeq, int limit);
+
+    /// <summary>The data of the run's last event of a type; null when it has none.</summary>
+    byte[]? LastEvent(string tenantId, string runId, string type);
+
+    /// <summary>Runs, newest first.</summary>
+    IReadOnlyList<RunRecord> List(string tenantId, RunFilter filter, string? beforeId, int limit);
+
+    /// <summary>All tenants' runs that have not ended, oldest first: what a start takes up again.</summary>
+    IReadOnlyList<RunRecord> Unfinished(string? afterId, int limit);
+
+    /// <summary>The newest messages of a conversation in the OpenAI dialect, oldest first, without those of one run.</summary>
+    IReadOnlyList<byte[]> History(string tenantId, string conversationId, string exceptRunId, int limit);
+}
+
+/// <summary>What a list of runs is narrowed to.</summary>
+internal readonly record struct RunFilter(RunStatus? Status, string? Agent, string? ConversationId);
+
+/// <summary>A run to be accepted.</summary>
+internal sealed class NewRun
+{
+    public required RunRecord Record { get; init; }
+
+    /// <summary>Stored whether the run starts or waits.</summary>
+    public required IReadOnlyList<RunEvent> Accepted { get; init; }
+
+    /// <summary>Stored when the run starts at once.</summary>
+    public required IReadOnlyList<RunEvent> Started { get; init; }
+
+    /// <summary>Stored when the run starts at once.</summary>
+    public IReadOnlyList<NewMessage> Messages { get; init; } = [];
+
+    /// <summary>The conversation is to be made; otherwise it must be there.</summary>
+    public bool CreateConversation { get; init; }
+
+    /// <summary>Title of a conversation that is made, or has none yet.</summary>
+    public string? Title { get; init; }
+
+    public BusyPolicy OnBusy { get; init; }
+
+    /// <summary>Runs that may wait in one conversation.</summary>
+    public int MaxQueued { get; init; }
+}
+
+/// <summary>A message to be stored.</summary>
+internal sealed record NewMessage(string Id, string Role, bool Visible, byte[] Wire, DateTimeOffset At);
+
+/// <summary>What one step adds.</summary>
+internal sealed class RunWrite
+{
+    public required RunRecord Run { get; init; }
+    public required IReadOnlyList<RunEvent> Events { get; init; }
+    public IReadOnlyList<NewMessage> Messages { get; init; } = [];
+
+    /// <summary>The run's final row, when this write ends it.</summary>
+    public RunRecord? End { get; init; }
+
+    /// <summary>Leaves with the end through the outbox.</summary>
+    public EventEnvelope? Event { get; init; }
+}
+
+/// <summary>How a run was accepted, or why not.</summary>
+internal abstract record AcceptOutcome
+{
+    public sealed record Started : AcceptOutcome
+    {
+        public static readonly Started Instance = new();
+    }
+
+    /// <summary>It waits for its turn; <paramref name="Superseded"/> are to be cancelled for it.</summary>
+    public sealed record Queued(IReadOnlyList<string> Superseded) : AcceptOutcome;
+
+    /// <summary>The key named a run already; that run is the outcome.</summary>
+    public sealed record Existing(RunRecord Run) : AcceptOutcome;
+
+    public sealed record KeyReused : AcceptOutcome;
+
+    public sealed record ConversationNotFound : AcceptOutcome;
+
+    public sealed record Busy(string RunId) : AcceptOutcome;
+
+    public sealed record QueueFull : AcceptOutcome;
+}

@@ -1,0 +1,41 @@
+using System.Text.Json;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Events;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Makes the event that tells of a run's end.</summary>
+internal static class RunEndedEvent
+{
+    public static EventEnvelope Of(RunRecord run)
+    {
+        DateTimeOffset at = run.EndedAt!.Value;
+        var ended = new RunEnded
+        {
+            RunId = run.Id,
+            TenantId = run.TenantId,
+            Agent = run.Agent,
+            AgentVersion = run.AgentVersion,
+            ConversationId = run.ConversationId,
+            Status = RunStatusNames.Of(run.Status),
+            Reason = run.Reason ?? run.Error?.Code,
+            Steps = run.Steps,
+            InputTokens = run.InputTokens,
+            OutputTokens = run.OutputTokens,
+            CostUsd = run.CostUsd,
+            DurationMs = (at - (run.StartedAt ?? run.CreatedAt)).TotalMilliseconds,
+            At = at,
+        };
+        return new EventEnvelope
+        {
+            Id = Ids.New("evt", at),
+            Subject = run.Status switch { RunStatus.Completed => Subjects.RunCompleted, RunStatus.Failed => Subjects.RunFailed, _ => Subjects.RunCancelled },
+            Source = OrchestratorModule.ServiceName,
+            TenantId = run.TenantId,
+            OrderingKey = run.Id,
+            Time = at,
+            TraceParent = run.TraceParent,
+            Data = JsonSerializer.SerializeToUtf8Bytes(ended, EventJson.Default.RunEnded),
+        };
+    }
+}

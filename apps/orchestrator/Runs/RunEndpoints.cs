@@ -1,0 +1,130 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Routing;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Identity;
+using MultiAgent.Hosting.Api;
+using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Errors;
+using MultiAgent.Hosting.Identity;
+using MultiAgent.Orchestrator.Conversations;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>A run as the API shows it.</summary>
+internal sealed record RunView
+{
+    public required string Id { get; init; }
+    public string? ConversationId { get; init; }
+    public required string Agent { get; init; }
+    public required int AgentVersion { get; init; }
+    public required string Surface { get; init; }
+    public required string Status { get; init; }
+    public string? Reason { get; init; }
+    public RunErrorView? Error { get; init; }
+    public required int Steps { get; init; }
+    public required UsageView Usage { get; init; }
+    public required string RequestId { get; init; }
+    public string? UserId { get; init; }
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? StartedAt { get; init; }
+    public DateTimeOffset? EndedAt { get; init; }
+
+    public static RunView Of(RunRecord run) => new()
+    {
+        Id = run.Id,
+        ConversationId = run.ConversationId,
+        Agent = run.Agent,
+        AgentVersion = run.AgentVersion,
+        Surface = run.Surface,
+        Status = RunStatusNames.Of(run.Status),
+        Reason = run.Reason,
+        Error = run.Error is { } error ? new RunErrorView(error.Code, error.Message) : null,
+        Steps = run.Steps,
+        Usage = new UsageView(run.InputTokens, run.OutputTokens, run.CostUsd),
+        RequestId = run.RequestId,
+        UserId = run.UserId,
+        Metadata = run.Metadata is null ? null : JsonSerializer.Deserialize(run.Metadata, ConversationJson.Default.IReadOnlyDictionaryStringString),
+        CreatedAt = run.CreatedAt,
+        StartedAt = run.StartedAt,
+        EndedAt = run.EndedAt,
+    };
+}
+
+internal sealed record RunErrorView(string Code, string Message);
+
+/// <summary>An entry of a run's log.</summary>
+internal sealed record RunEventView(long Seq, string Type, DateTimeOffset At, JsonElement Data);
+
+/// <summary>/api/v1/runs.</summary>
+internal static class RunEndpoints
+{
+    public static void MapRuns(this IEndpointRouteBuilder routes)
+    {
+        RouteGroupBuilder group = routes.MapGroup("/api/v1/runs").WithTags("Runs").RequireScope(Scopes.RunsRead);
+        group.MapGet("", List).WithSummary("List runs, newest first; filter by status, agent and conversation");
+        group.MapGet("/{id}", Get).WithSummary("Get a run");
+        group.MapGet("/{id}/events", Events).WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
+        group.MapPost("/{id}/cancel", CancelAsync).RequireScope(Scopes.RunsWrite).WithSummary("Cancel a run; closes the call to the model");
+    }
+
+    private static Results<Ok<Page<RunView>>, ProblemHttpResult> List(HttpContext http, IRunStore store, string? status, string? agent, string? conversation, int? limit, string? cursor)
+    {
+        PageRequest page = PageRequest.Of(limit, cursor);
+        RunStatus? wanted = null;
+        if (status is not null)
+        {
+            if (!RunStatusNames.TryParse(status, out RunStatus parsed)) return Problems.Invalid("status", "must be queued, running, completed, failed or cancelled.");
+            wanted = parsed;
+        }
+        IReadOnlyList<RunRecord> runs = store.List(http.GetCaller().TenantId, new RunFilter(wanted, agent, conversation), page.After, page.Limit + 1);
+        return TypedResults.Ok(Page<RunView>.From([.. runs.Select(RunView.Of)], page.Limit, r => r.Id));
+    }
+
+    private static Results<Ok<RunView>, ProblemHttpResult> Get(HttpContext http, IRunStore store, string id) =>
+        Find(http, store, id) is { } run ? TypedResults.Ok(RunView.Of(run)) : Problems.NotFound("The run");
+
+    private static Results<Ok<Page<RunEventView>>, RunStreamResult, ProblemHttpResult> Events(HttpContext http, IRunStore store, RunEngine engine, string id, int? limit, string? cursor)
+    {
+        // Live first: a run that ends between the two look-ups is then found in the store with its end.
+        LiveRun? live = engine.Find(http.GetCaller().TenantId, id);
+        if (Find(http, store, id) is not { } run) return Problems.NotFound("The run");
+        if (http.Request.Headers.Accept.ToString().Contains("application/json", StringComparison.OrdinalIgnoreCase))
+        {
+            PageRequest page = PageRequest.Of(limit, cursor);
+            long after = page.After is null ? 0 : long.TryParse(page.After, NumberStyles.None, CultureInfo.InvariantCulture, out long position) ? position : long.MaxValue;
+            IReadOnlyList<RunEvent> events = store.Events(run.TenantId, run.Id, after, page.Limit + 1);
+            return TypedResults.Ok(Page<RunEventView>.From([.. events.Select(View)], page.Limit, e => e.Seq.ToString(CultureInfo.InvariantCulture)));
+        }
+        string? last = http.Request.Headers["Last-Event-ID"];
+        long seen = 0;
+        if (!string.IsNullOrEmpty(last) && !long.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out seen))
+            return Problems.Invalid("Last-Event-ID", "must be the id of an event of this run.");
+        return new RunStreamResult(run, live, LiveCursor.After(seen), forChat: false);
+    }
+
+    private static async Task<Results<Accepted<RunView>, ProblemHttpResult>> CancelAsync(HttpContext http, IRunStore store, RunEngine engine, string id)
+    {
+        string tenantId = http.GetCaller().TenantId;
+        if (!Ids.IsValid(id, "run")) return Problems.NotFound("The run");
+        return await engine.CancelAsync(tenantId, id, StopCause.Requested) switch
+        {
+            CancelOutcome.NotFound => Problems.NotFound("The run"),
+            CancelOutcome.NotActive => Problems.Conflict("The run has ended already.", ErrorCodes.RunNotActive),
+            _ => TypedResults.Accepted($"/api/v1/runs/{id}", RunView.Of(store.Find(tenantId, id)!)),
+        };
+    }
+
+    private static RunRecord? Find(HttpContext http, IRunStore store, string id) =>
+        Ids.IsValid(id, "run") ? store.Find(http.GetCaller().TenantId, id) : null;
+
+    private static RunEventView View(RunEvent e)
+    {
+        using var document = JsonDocument.Parse(e.Data, new JsonDocumentOptions { MaxDepth = 1002 });
+        return new RunEventView(e.Seq, e.Type, e.At, document.RootElement.Clone());
+    }
+}

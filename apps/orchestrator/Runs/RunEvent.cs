@@ -1,0 +1,53 @@
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>One entry of a run's log.</summary>
+internal sealed class RunEvent
+{
+    /// <summary>Position in the log, gapless from 1.</summary>
+    public required long Seq { get; init; }
+
+    /// <summary>One of <see cref="RunEventTypes"/>.</summary>
+    public required string Type { get; init; }
+
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>UTF-8 JSON object.</summary>
+    public required byte[] Data { get; init; }
+
+    /// <summary>In memory only: the text that the model streamed up to here, so that a reader who saw a part gets the rest.</summary>
+    public ReadOnlyMemory<byte> StreamedText { get; init; }
+
+    /// <summary>In memory only: true when the event ends a streamed message.</summary>
+    public bool EndsText { get; init; }
+}
+
+/// <summary>Types of events. They are stored and sent: a type never changes its meaning.</summary>
+internal static class RunEventTypes
+{
+    public const string Accepted = "run.accepted";
+    public const string Started = "run.started";
+    public const string Resumed = "run.resumed";
+    public const string StepStarted = "step.started";
+    public const string ModelCalled = "model.called";
+    public const string ModelCompleted = "model.completed";
+    /// <summary>Logged before a tool is called; sent to clients as <see cref="ToolCallStarted"/>.</summary>
+    public const string ToolCallIntended = "tool_call.intended";
+    public const string ToolCallCompleted = "tool_call.completed";
+    public const string LimitReached = "limit.reached";
+    public const string MessageCompleted = "message.completed";
+    public const string Completed = "run.completed";
+    public const string Failed = "run.failed";
+    public const string Cancelled = "run.cancelled";
+
+    // Sent but not stored
+    public const string ToolCallStarted = "tool_call.started";
+    public const string MessageDelta = "message.delta";
+
+    public static bool IsFinal(string type) => type is Completed or Failed or Cancelled;
+
+    /// <summary>True for what a chat client is shown; the rest is for those who follow the log.</summary>
+    public static bool IsForChat(string type) => type is Started or ToolCallIntended or ToolCallCompleted or MessageCompleted || IsFinal(type);
+
+    /// <summary>The event's name in server-sent events.</summary>
+    public static string WireName(string type) => type == ToolCallIntended ? ToolCallStarted : type;
+}

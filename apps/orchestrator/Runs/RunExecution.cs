@@ -1,0 +1,324 @@
+using System.Text;
+using MultiAgent.Contracts;
+using MultiAgent.Models;
+using MultiAgent.Models.Dispatch;
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Chat;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>
+/// Works a run off: call the model, make the calls it asks for, until it answers or a bound is met. Every step is in the log
+/// before and after it is taken; what belongs to one boundary is one write.
+/// </summary>
+internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveRun live, RunState state, RunLog log)
+{
+    private const int HistoryLimit = 400;
+
+    private readonly RunRecord _run = live.Record;
+    private readonly CompiledAgent _agent = live.Agent;
+    private readonly RunInput _input = live.Input;
+    private readonly RequestTemplate _template = new(live.Agent, live.Input.Completion, live.Input.Stream);
+    private readonly List<NewMessage> _messages = [];
+    private readonly byte[]? _system = live.Agent.RenderSystemMessage(live.Input.Variables);
+    private CancellationToken _token;
+
+    /// <summary>The final row, once the run has ended.</summary>
+    public RunOutcome? Outcome { get; private set; }
+
+    /// <summary>The event <c>model.called</c> of the next step and everything before it.</summary>
+    public static void LogStart(RunLog log, CompiledAgent agent)
+    {
+        log.Started();
+        log.ModelCalled(1, agent.Model);
+    }
+
+    /// <summary>The user's message as it is stored in the conversation.</summary>
+    public static NewMessage UserMessage(RunInput input, DateTimeOffset at) =>
+        new(input.MessageId!, "user", true, ChatMessage.Of(ChatRole.User, input.Message!).Json.ToArray(), at);
+
+    /// <summary>The conversation before a run.</summary>
+    public static IEnumerable<ChatMessage> History(IRunStore store, RunRecord run, RunInput input) =>
+        run.ConversationId is null || input.NewConversation ? [] : store.History(run.TenantId, run.ConversationId, run.Id, HistoryLimit).Select(m => ChatMessage.Parse(m));
+
+    /// <summary>Runs to the end, or until the process stops. Failures become the run's outcome.</summary>
+    /// <exception cref="OperationCanceledException">The process stops; the run stays unfinished.</exception>
+    public async Task RunAsync(bool resumed)
+    {
+        _token = live.Begin(_agent.MaxTime, services.Time);
+        try
+        {
+            await WorkAsync(resumed);
+        }
+        catch (Exception e) when (_token.IsCancellationRequested && e is OperationCanceledException or ModelException or IOException)
+        {
+            if (live.Cause == StopCause.Shutdown) throw new OperationCanceledException(_token);
+            if (live.Cause == StopCause.None) await StopAsync("max_seconds", default);
+            else await CancelAsync(live.Cause switch { StopCause.ClientGone => "client_disconnected", StopCause.Superseded => "interrupted", _ => "requested" });
+        }
+        catch (ModelException e)
+        {
+            await EndAsync(RunStatus.Failed, null, new RunError(e.Status, e.Code, e.Message), null);
+        }
+    }
+
+    /// <summary>Ends the run after a fault of the platform.</summary>
+    public Task FailAsync() => Outcome is not null ? Task.CompletedTask
+        : EndAsync(RunStatus.Failed, null, new RunError(500, ErrorCodes.InternalError, "The run failed. Quote its id when you report this."), null);
+
+    private async Task WorkAsync(bool resumed)
+    {
+        if (resumed)
+        {
+            log.Resumed();
+            if (await ResumeAsync()) return;
+        }
+        if (!state.ModelCalled)
+        {
+            if (!state.Started)
+            {
+                LogStart(log, _agent);
+                if (_input.Message is not null) _messages.Add(UserMessage(_input, services.Time.GetUtcNow()));
+            }
+            else log.ModelCalled(state.Steps + 1, _agent.Model);
+        }
+        if (log.Pending.Count > 0) await FlushAsync();
+        while (!await StepAsync()) await FlushAsync();
+    }
+
+    /// <summary>Brings tool calls that a crash interrupted to their results. True when the run has ended with them.</summary>
+    private async Task<bool> ResumeAsync()
+    {
+        if (state.CallingMessage is not { } calling) return false;
+        await FlushAsync();
+        OpenCall[] open = [.. state.Open];
+        CallResult[] results = await Task.WhenAll(open.Select(o => o.Effect == "unsafe"
+            ? Task.FromResult(new CallResult("The outcome of this call is unknown: the platform restarted while it was being made. It was not repeated. Check before calling again.", true))
+            : tools.ExecuteAsync(_run, tools.Plan(_agent, o.Call, o.IdempotencyKey), _token)));
+        for (int i = 0; i < open.Length; i++)
+        {
+            log.ToolCallCompleted(open[i].Call, results[i].Text, results[i].IsError);
+            state.Results.Add((open[i].Call, results[i].Text));
+            state.StepNames.Add($"tool:{open[i].Call.Name}");
+        }
+        Remember(calling, state.Results);
+        state.CallingMessage = null;
+        return await ContinueAsync(state.ClientCalls, "", null);
+    }
+
+    /// <summary>One call of the model and what follows from it. True when the run has ended.</summary>
+    private async Task<bool> StepAsync()
+    {
+        (ModelReply reply, string model, TokenUsage usage, decimal? cost) = await CallModelAsync();
+        state.Used(usage.InputTokens, usage.OutputTokens, cost);
+        services.Journeys.Step(_run, "model");
+        IReadOnlyList<ToolCall> calls = reply.Calls();
+        if (calls.Count == 0) return await AnswerAsync(reply, model, usage, cost);
+
+        ChatMessage calling = ChatMessage.Assistant(reply.Text.Span, calls);
+        log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, calling, reply.Text);
+        List<ToolCall> own = [.. calls.Where(c => _input.Completion?.ToolNames.Contains(c.Name) != true)];
+        List<ToolCall> clients = [.. calls.Except(own)];
+        string? stop = null;
+        foreach (ToolCall call in own) stop ??= state.Guard.Note(call);
+        if (stop is null && clients.Count == 0 && state.Steps >= _agent.MaxSteps) stop = "max_steps";
+        stop ??= clients.Count == 0 ? SpentLimit() : null;
+        if (stop is not null)
+        {
+            await StopAsync(stop, reply.Text);
+            return true;
+        }
+        if (own.Count > 0) await CallToolsAsync(calling, own);
+        return await ContinueAsync(clients, Encoding.UTF8.GetString(reply.Text.Span), model);
+    }
+
+    /// <summary>After the tools: hand the client's calls out, stop at a bound, or go on to the next step.</summary>
+    private async Task<bool> ContinueAsync(List<ToolCall> clients, string text, string? model)
+    {
+        if (clients.Count > 0)
+        {
+            var message = Message(Encoding.UTF8.GetBytes(text), "tool_calls", model) with { ToolCalls = EventWriterOf(clients) };
+            log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: false, default);
+            await EndAsync(RunStatus.Completed, "tool_calls", null, message);
+            return true;
+        }
+        if ((state.Steps >= _agent.MaxSteps ? "max_steps" : SpentLimit()) is { } stop)
+        {
+            await StopAsync(stop, default);
+            return true;
+        }
+        log.ModelCalled(state.Steps + 1, _agent.Model);
+        return false;
+    }
+
+    private async Task CallToolsAsync(ChatMessage calling, List<ToolCall> calls)
+    {
+        PlannedCall[] planned = [.. calls.Select((call, i) => tools.Plan(_agent, call, $"{_run.Id}:{state.Steps}:{i}"))];
+        log.ToolStep(state.Steps);
+        foreach (PlannedCall plan in planned) log.ToolCallIntended(plan.Call, plan.IdempotencyKey, plan.Effect);
+        await FlushAsync();
+        CallResult[] results = await Task.WhenAll(planned.Select(plan => tools.ExecuteAsync(_run, plan, _token)));
+        var made = new List<(ToolCall, string)>(calls.Count);
+        for (int i = 0; i < calls.Count; i++)
+        {
+            log.ToolCallCompleted(calls[i], results[i].Text, results[i].IsError);
+            made.Add((calls[i], results[i].Text));
+            state.StepNames.Add($"tool:{calls[i].Name}");
+            services.Journeys.Step(_run, $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}");
+        }
+        Remember(calling, made);
+    }
+
+    /// <summary>Adds calls and results to the conversation. Stored together: a call without its result would spoil the history.</summary>
+    private void Remember(ChatMessage calling, IReadOnlyList<(ToolCall Call, string Result)> results)
+    {
+        DateTimeOffset now = services.Time.GetUtcNow();
+        state.Messages.Add(calling);
+        _messages.Add(new NewMessage(Ids.New("msg", now), "assistant", false, calling.Json.ToArray(), now));
+        foreach ((ToolCall call, string result) in results)
+        {
+            ChatMessage message = ChatMessage.ToolResult(call.Id, result);
+            state.Messages.Add(message);
+            _messages.Add(new NewMessage(Ids.New("msg", now), "tool", false, message.Json.ToArray(), now));
+        }
+    }
+
+    private async Task<bool> AnswerAsync(ModelReply reply, string model, TokenUsage usage, decimal? cost)
+    {
+        string? problem = _agent.ResponseSchema is null ? null : ResponseCheck.Problem(_agent, _input, Encoding.UTF8.GetString(reply.Text.Span));
+        // What was streamed cannot be taken back: only an answer that nobody saw is asked for again.
+        if (problem is not null && !_input.Stream && !state.Repaired && state.Steps < _agent.MaxSteps && SpentLimit() is null)
+        {
+            ChatMessage rejected = ChatMessage.Assistant(reply.Text.Span, []);
+            log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, rejected, reply.Text);
+            state.Repaired = true;
+            state.Messages.Add(rejected);
+            state.Messages.Add(ResponseCheck.Feedback(problem));
+            log.ModelCalled(state.Steps + 1, _agent.Model);
+            return false;
+        }
+        log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, null, reply.Text);
+        string finish = reply.FinishReason is "length" or "content_filter" ? reply.FinishReason : "stop";
+        FinalMessage message = Message(reply.Text, finish, model);
+        log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: false, default);
+        await EndAsync(RunStatus.Completed, problem is not null ? ResponseCheck.Invalid : finish == "stop" ? null : finish, null, message);
+        return true;
+    }
+
+    /// <summary>Ends the run at a bound, and tells the user so.</summary>
+    private async Task StopAsync(string reason, ReadOnlyMemory<byte> text)
+    {
+        string note = StopNotes.Of(reason, _agent);
+        byte[] partial = live.TextSoFar();
+        bool unfinished = text.IsEmpty && partial.Length > 0;
+        if (unfinished) text = partial;
+        byte[] tail = Encoding.UTF8.GetBytes(text.IsEmpty ? note : $"\n\n{note}");
+        byte[] whole = [.. text.Span, .. tail];
+        // Readers count from the start of the message that they were reading: the unfinished one, or a new one of the note alone.
+        byte[] streamed = unfinished ? whole : tail;
+        FinalMessage message = Message(whole, "stop", null);
+        log.LimitReached(reason);
+        log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: false, streamed);
+        await EndAsync(RunStatus.Completed, reason, null, message);
+    }
+
+    private async Task CancelAsync(string reason)
+    {
+        FinalMessage? message = null;
+        // What the user has seen of the answer stays in the conversation.
+        if (live.TextSoFar() is { Length: > 0 } partial)
+        {
+            message = Message(partial, "stop", null);
+            log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: true, partial);
+        }
+        await EndAsync(RunStatus.Cancelled, reason, null, message);
+    }
+
+    private string? SpentLimit()
+    {
+        AgentLimits? limits = _agent.Spec.Limits;
+        if (limits?.MaxTokens is { } tokens && state.InputTokens + state.OutputTokens >= tokens) return "max_tokens";
+        return limits?.MaxCostUsd is { } dollars && state.CostUsd >= dollars ? "max_cost" : null;
+    }
+
+    private async Task<(ModelReply Reply, string Model, TokenUsage Usage, decimal? Cost)> CallModelAsync()
+    {
+        (ReadOnlyMemory<byte> body, var envelope) = _template.Build(_system, Fitting(), first: state.Steps == 0);
+        var call = new ModelCall
+        {
+            Body = body,
+            Envelope = envelope,
+            Fallbacks = _agent.Spec.Fallbacks ?? [],
+            Usage = new UsageContext { TenantId = _run.TenantId, RequestId = _run.RequestId, ApiKeyId = _run.ApiKeyId, UserId = _run.UserId, RunId = _run.Id, Agent = _run.Agent },
+        };
+        await using ModelExchange exchange = await services.Dispatcher.SendAsync(call, _token);
+        ModelReply reply = await ModelReplyReader.ReadAsync(exchange, live.AppendText, _token);
+        services.Models.Seen(_agent.Model, exchange.Model);
+        TokenUsage usage = exchange.Usage ?? default;
+        return (reply, exchange.Model.Id, usage, exchange.CostUsd);
+    }
+
+    private IReadOnlyList<ChatMessage> Fitting()
+    {
+        if (services.Models.ContextTokens(_agent.Model) is not { } window) return ContextWindow.Trim(state.Messages, long.MaxValue, static _ => 0);
+        int answer = Math.Min(_agent.Spec.MaxTokens ?? 4096, window / 4);
+        int overhead = (_system is null ? 0 : services.Models.CountTokens(_system)) + _agent.ToolsJson.Sum(t => services.Models.CountTokens(t));
+        return ContextWindow.Trim(state.Messages, window - answer - overhead, m => services.Models.CountTokens(m.Json.Span));
+    }
+
+    private FinalMessage Message(ReadOnlyMemory<byte> text, string finishReason, string? model) =>
+        new() { Id = Ids.New("msg", services.Time), Text = text, FinishReason = finishReason, Model = model };
+
+    private static ReadOnlyMemory<byte> EventWriterOf(List<ToolCall> calls)
+    {
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>(256);
+        using var json = new System.Text.Json.Utf8JsonWriter(buffer, Json.WriterOptions);
+        ToolCall.Write(json, calls);
+        json.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    private async Task EndAsync(RunStatus status, string? reason, RunError? error, FinalMessage? message)
+    {
+        DateTimeOffset now = services.Time.GetUtcNow();
+        RunRecord end = _run with
+        {
+            Status = status, Reason = reason, Error = error, Steps = state.Steps, InputTokens = state.InputTokens, OutputTokens = state.OutputTokens,
+            CostUsd = state.CostUsd, StartedAt = _run.StartedAt ?? _run.CreatedAt, EndedAt = now,
+        };
+        if (message is { Text.Length: > 0 } && _run.ConversationId is not null)
+            _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
+        log.Ended(end);
+        List<RunEvent> events = log.Take();
+        await WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end) });
+        _messages.Clear();
+        live.Publish(events);
+        Outcome = new RunOutcome(end, message);
+    }
+
+    private async Task FlushAsync()
+    {
+        List<RunEvent> events = log.Take();
+        await WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages] });
+        _messages.Clear();
+        live.LastProgress = services.Time.GetTimestamp();
+        live.Publish(events);
+    }
+
+    private async Task WriteAsync(RunWrite write)
+    {
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                await services.Store.AppendAsync(write);
+                return;
+            }
+            catch (OverloadedException) when (attempt < 6)
+            {
+                // The run was accepted: it waits for its turn rather than fail.
+                await Task.Delay(TimeSpan.FromMilliseconds(50 << attempt), services.Time);
+            }
+        }
+    }
+}

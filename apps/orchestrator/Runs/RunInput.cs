@@ -1,0 +1,86 @@
+using System.Text.Json;
+using MultiAgent.Orchestrator.Chat;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>What a run was asked, as its first event keeps it.</summary>
+internal sealed class RunInput
+{
+    public const string ChatSurface = "chat";
+    public const string CompletionSurface = "completion";
+
+    /// <summary>The new message of a conversation; null for a completion.</summary>
+    public string? Message { get; init; }
+
+    /// <summary>Id of <see cref="Message"/>.</summary>
+    public string? MessageId { get; init; }
+
+    /// <summary>The client's request; null for a chat.</summary>
+    public CompletionInput? Completion { get; init; }
+
+    public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
+
+    /// <summary>The answer is streamed to somebody.</summary>
+    public required bool Stream { get; init; }
+
+    /// <summary>The conversation began with this run: there is no history to read.</summary>
+    public bool NewConversation { get; init; }
+
+    /// <summary>A journey of the client's that the run is a step of.</summary>
+    public string? ClientJourneyId { get; init; }
+
+    /// <summary>The data of <c>run.accepted</c>.</summary>
+    public byte[] ToEvent(EventWriter writer, RunRecord run) => writer.Write((Input: this, Run: run), static (json, state) =>
+    {
+        (RunInput input, RunRecord run) = state;
+        json.WriteString("runId"u8, run.Id);
+        if (run.ConversationId is not null) json.WriteString("conversationId"u8, run.ConversationId);
+        json.WriteString("agent"u8, run.Agent);
+        json.WriteNumber("agentVersion"u8, run.AgentVersion);
+        json.WriteBoolean("stream"u8, input.Stream);
+        if (input.NewConversation) json.WriteBoolean("newConversation"u8, true);
+        if (input.ClientJourneyId is not null) json.WriteString("journeyId"u8, input.ClientJourneyId);
+        if (input.Message is not null)
+        {
+            json.WriteString("messageId"u8, input.MessageId);
+            json.WriteString("message"u8, input.Message);
+        }
+        if (input.Completion is { } completion)
+        {
+            json.WritePropertyName("request"u8);
+            json.WriteRawValue(completion.Body.Span, skipInputValidation: true);
+        }
+        else if (input.Variables is { Count: > 0 } variables)
+        {
+            json.WriteStartObject("variables"u8);
+            foreach ((string name, JsonElement value) in variables)
+            {
+                json.WritePropertyName(name);
+                value.WriteTo(json);
+            }
+            json.WriteEndObject();
+        }
+    });
+
+    /// <summary>Reads it back.</summary>
+    public static RunInput FromEvent(byte[] data)
+    {
+        using var document = JsonDocument.Parse(data, new JsonDocumentOptions { MaxDepth = 1002 });
+        JsonElement root = document.RootElement;
+        CompletionInput? completion = root.TryGetProperty("request", out JsonElement request)
+            ? CompletionInput.Parse(System.Text.Encoding.UTF8.GetBytes(request.GetRawText())) : null;
+        return new RunInput
+        {
+            Message = Text("message"),
+            MessageId = Text("messageId"),
+            Completion = completion,
+            Variables = completion?.Variables ?? (root.TryGetProperty("variables", out JsonElement variables)
+                ? variables.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.Clone()) : null),
+            Stream = root.GetProperty("stream").GetBoolean(),
+            NewConversation = root.TryGetProperty("newConversation", out _),
+            ClientJourneyId = Text("journeyId"),
+        };
+
+        string? Text(string name) => root.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;
+    }
+}

@@ -1,0 +1,150 @@
+using System.Text.Json;
+using MultiAgent.Models;
+using MultiAgent.Orchestrator.Chat;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Makes the events of one run, numbered without gaps. What is pending is stored at the next boundary of a step.</summary>
+internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
+{
+    private readonly EventWriter _writer = new();
+    private long _seq = lastSeq;
+
+    public List<RunEvent> Pending { get; private set; } = [];
+
+    /// <summary>Takes what is pending.</summary>
+    public List<RunEvent> Take()
+    {
+        List<RunEvent> taken = Pending;
+        Pending = new List<RunEvent>(4);
+        return taken;
+    }
+
+    public void Accepted(RunInput input) => Add(RunEventTypes.Accepted, input.ToEvent(_writer, run));
+
+    public void Started() => Add(RunEventTypes.Started, run, static (json, run) =>
+    {
+        json.WriteString("runId"u8, run.Id);
+        if (run.ConversationId is not null) json.WriteString("conversationId"u8, run.ConversationId);
+        json.WriteString("agent"u8, run.Agent);
+        json.WriteNumber("agentVersion"u8, run.AgentVersion);
+    });
+
+    public void Resumed() => Add(RunEventTypes.Resumed, (run.Id, After: _seq), static (json, state) =>
+    {
+        json.WriteString("runId"u8, state.Id);
+        json.WriteNumber("afterSeq"u8, state.After);
+    });
+
+    public void ModelCalled(int step, string model)
+    {
+        Add(RunEventTypes.StepStarted, step, static (json, step) =>
+        {
+            json.WriteNumber("step"u8, step);
+            json.WriteString("kind"u8, "model"u8);
+        });
+        Add(RunEventTypes.ModelCalled, (step, model), static (json, state) =>
+        {
+            json.WriteNumber("step"u8, state.step);
+            json.WriteString("model"u8, state.model);
+        });
+    }
+
+    /// <param name="step">The step's number.</param>
+    /// <param name="model">The model that answered.</param>
+    /// <param name="usage">What it used.</param>
+    /// <param name="cost">US dollars; null when unknown.</param>
+    /// <param name="finishReason">As the model gave it.</param>
+    /// <param name="message">The assistant's message, unless <c>message.completed</c> follows with it.</param>
+    /// <param name="streamed">Text that readers have seen a part of.</param>
+    public void ModelCompleted(int step, string model, TokenUsage usage, decimal? cost, string? finishReason, ChatMessage? message, ReadOnlyMemory<byte> streamed)
+    {
+        byte[] data = _writer.Write((step, model, usage, cost, finishReason, message), static (json, s) =>
+        {
+            json.WriteNumber("step"u8, s.step);
+            json.WriteString("model"u8, s.model);
+            WriteUsage(json, s.usage.InputTokens, s.usage.OutputTokens, s.cost);
+            if (s.finishReason is not null) json.WriteString("finishReason"u8, s.finishReason);
+            if (s.message is not { } message) return;
+            json.WritePropertyName("message"u8);
+            json.WriteRawValue(message.Json.Span, skipInputValidation: true);
+        });
+        Pending.Add(new RunEvent { Seq = ++_seq, Type = RunEventTypes.ModelCompleted, At = time.GetUtcNow(), Data = data, EndsText = true, StreamedText = streamed });
+    }
+
+    public void ToolStep(int step) => Add(RunEventTypes.StepStarted, step, static (json, step) =>
+    {
+        json.WriteNumber("step"u8, step);
+        json.WriteString("kind"u8, "tool"u8);
+    });
+
+    public void ToolCallIntended(ToolCall call, string idempotencyKey, Tools.ToolEffect effect) =>
+        Add(RunEventTypes.ToolCallIntended, (call, idempotencyKey, effect), static (json, s) =>
+        {
+            json.WriteString("id"u8, s.call.Id);
+            json.WriteString("name"u8, s.call.Name);
+            json.WriteString("arguments"u8, s.call.Arguments);
+            json.WriteString("idempotencyKey"u8, s.idempotencyKey);
+            json.WriteString("effect"u8, s.effect switch { Tools.ToolEffect.None => "none", Tools.ToolEffect.Idempotent => "idempotent", _ => "unsafe" });
+        });
+
+    public void ToolCallCompleted(ToolCall call, string result, bool isError) => Add(RunEventTypes.ToolCallCompleted, (call, result, isError), static (json, s) =>
+    {
+        json.WriteString("id"u8, s.call.Id);
+        json.WriteString("name"u8, s.call.Name);
+        json.WriteString("result"u8, s.result);
+        json.WriteBoolean("isError"u8, s.isError);
+    });
+
+    public void LimitReached(string reason) => Add(RunEventTypes.LimitReached, reason, static (json, reason) => json.WriteString("reason"u8, reason));
+
+    public void MessageCompleted(FinalMessage message, long inputTokens, long outputTokens, decimal? cost, bool partial, ReadOnlyMemory<byte> streamed)
+    {
+        byte[] data = _writer.Write((message, inputTokens, outputTokens, cost, partial), static (json, s) =>
+        {
+            json.WriteString("messageId"u8, s.message.Id);
+            json.WriteString("text"u8, s.message.Text.Span);
+            if (s.message.Model is not null) json.WriteString("model"u8, s.message.Model);
+            json.WriteString("finishReason"u8, s.message.FinishReason);
+            if (!s.message.ToolCalls.IsEmpty)
+            {
+                json.WritePropertyName("toolCalls"u8);
+                json.WriteRawValue(s.message.ToolCalls.Span, skipInputValidation: true);
+            }
+            if (s.partial) json.WriteBoolean("partial"u8, true);
+            WriteUsage(json, s.inputTokens, s.outputTokens, s.cost);
+        });
+        Pending.Add(new RunEvent { Seq = ++_seq, Type = RunEventTypes.MessageCompleted, At = time.GetUtcNow(), Data = data, EndsText = !streamed.IsEmpty, StreamedText = streamed });
+    }
+
+    public void Ended(RunRecord end) => Add(end.Status switch
+    {
+        RunStatus.Completed => RunEventTypes.Completed,
+        RunStatus.Failed => RunEventTypes.Failed,
+        _ => RunEventTypes.Cancelled,
+    }, end, static (json, end) =>
+    {
+        json.WriteString("runId"u8, end.Id);
+        json.WriteString("status"u8, RunStatusNames.Of(end.Status));
+        if (end.Error is { } error)
+        {
+            json.WriteString("code"u8, error.Code);
+            json.WriteString("message"u8, error.Message);
+        }
+        json.WriteString("reason"u8, end.Reason);
+    });
+
+    public static void WriteUsage(Utf8JsonWriter json, long inputTokens, long outputTokens, decimal? cost)
+    {
+        json.WriteStartObject("usage"u8);
+        json.WriteNumber("inputTokens"u8, inputTokens);
+        json.WriteNumber("outputTokens"u8, outputTokens);
+        if (cost is { } dollars) json.WriteNumber("costUsd"u8, dollars);
+        else json.WriteNull("costUsd"u8);
+        json.WriteEndObject();
+    }
+
+    private void Add<T>(string type, T state, Action<Utf8JsonWriter, T> members) => Add(type, _writer.Write(state, members));
+
+    private void Add(string type, byte[] data) => Pending.Add(new RunEvent { Seq = ++_seq, Type = type, At = time.GetUtcNow(), Data = data });
+}

@@ -1,0 +1,62 @@
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Where a run stands. The last three are final.</summary>
+internal enum RunStatus
+{
+    Queued,
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+/// <summary>A run's row. What happens in it is in its events.</summary>
+internal sealed record RunRecord
+{
+    public required string Id { get; init; }
+    public required string TenantId { get; init; }
+    public string? ConversationId { get; init; }
+    public required string AgentId { get; init; }
+    public required string Agent { get; init; }
+    public required int AgentVersion { get; init; }
+    /// <summary><c>chat</c> (/api/v1/chat) or <c>completion</c> (/v1/chat/completions).</summary>
+    public required string Surface { get; init; }
+    public required RunStatus Status { get; init; }
+    public string? Reason { get; init; }
+    public RunError? Error { get; init; }
+    public string? IdempotencyKey { get; init; }
+    public string? RequestHash { get; init; }
+    public required string RequestId { get; init; }
+    public string? ApiKeyId { get; init; }
+    public string? UserId { get; init; }
+    public required string JourneyId { get; init; }
+    public string? TraceParent { get; init; }
+    public string? Metadata { get; init; }
+    public int Steps { get; init; }
+    public long InputTokens { get; init; }
+    public long OutputTokens { get; init; }
+    public decimal? CostUsd { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? StartedAt { get; init; }
+    public DateTimeOffset? EndedAt { get; init; }
+
+    public bool IsFinal => Status is RunStatus.Completed or RunStatus.Failed or RunStatus.Cancelled;
+}
+
+/// <summary>Why a run failed; the message is for the client and holds no secret.</summary>
+internal sealed record RunError(int Status, string Code, string Message);
+
+/// <summary>Names of statuses as stored and on the wire.</summary>
+internal static class RunStatusNames
+{
+    private static readonly string[] Names = ["queued", "running", "completed", "failed", "cancelled"];
+
+    public static string Of(RunStatus status) => Names[(int)status];
+
+    public static bool TryParse(string? name, out RunStatus status)
+    {
+        int index = Array.IndexOf(Names, name);
+        status = (RunStatus)Math.Max(0, index);
+        return index >= 0;
+    }
+}

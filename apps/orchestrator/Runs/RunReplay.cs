@@ -1,0 +1,103 @@
+using System.Text;
+using System.Text.Json;
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Chat;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Builds a run's state from its log, to go on where the log ends.</summary>
+internal static class RunReplay
+{
+    /// <param name="agent">The version that the run started with.</param>
+    /// <param name="input">From the log's first event.</param>
+    /// <param name="history">Messages of the conversation before this run.</param>
+    /// <param name="events">The whole log, in order.</param>
+    public static RunState Rebuild(CompiledAgent agent, RunInput input, IEnumerable<ChatMessage> history, IEnumerable<RunEvent> events)
+    {
+        var state = new RunState();
+        state.Messages.AddRange(history);
+        if (input.Completion is { } completion) state.Messages.AddRange(completion.Messages);
+        else state.Messages.Add(ChatMessage.Of(ChatRole.User, input.Message!));
+        foreach (RunEvent e in events)
+        {
+            state.LastSeq = e.Seq;
+            switch (e.Type)
+            {
+                case RunEventTypes.Started:
+                    state.Started = true;
+                    break;
+                case RunEventTypes.ModelCalled:
+                    CloseTools(state);
+                    state.ModelCalled = true;
+                    break;
+                case RunEventTypes.ModelCompleted:
+                    ModelCompleted(agent, input, state, e.Data);
+                    break;
+                case RunEventTypes.ToolCallIntended:
+                    Intended(state, e.Data);
+                    break;
+                case RunEventTypes.ToolCallCompleted:
+                    Completed(state, e.Data);
+                    break;
+            }
+        }
+        return state;
+    }
+
+    private static void ModelCompleted(CompiledAgent agent, RunInput input, RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        JsonElement root = document.RootElement, usage = root.GetProperty("usage");
+        state.Used(usage.GetProperty("inputTokens").GetInt64(), usage.GetProperty("outputTokens").GetInt64(),
+            usage.TryGetProperty("costUsd", out JsonElement cost) && cost.ValueKind == JsonValueKind.Number ? cost.GetDecimal() : null);
+        state.ModelCalled = false;
+        if (!root.TryGetProperty("message", out JsonElement message)) return;
+        ChatMessage parsed = ChatMessage.Parse(Encoding.UTF8.GetBytes(message.GetRawText()));
+        if (!parsed.HasToolCalls)
+        {
+            // An answer that was sent back because it did not follow the response format.
+            string text = message.GetProperty("content").GetString()!;
+            state.Repaired = true;
+            state.Messages.Add(parsed);
+            state.Messages.Add(ResponseCheck.Feedback(ResponseCheck.Problem(agent, input, text) ?? "it does not follow the format"));
+            return;
+        }
+        state.CallingMessage = parsed;
+        foreach (JsonElement call in message.GetProperty("tool_calls").EnumerateArray())
+        {
+            JsonElement function = call.GetProperty("function");
+            var made = new ToolCall(call.GetProperty("id").GetString()!, function.GetProperty("name").GetString()!, function.GetProperty("arguments").GetString()!);
+            if (input.Completion?.ToolNames.Contains(made.Name) == true) state.ClientCalls.Add(made);
+            else state.Guard.Note(made);
+        }
+    }
+
+    private static void Intended(RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        JsonElement root = document.RootElement;
+        var call = new ToolCall(root.GetProperty("id").GetString()!, root.GetProperty("name").GetString()!, root.GetProperty("arguments").GetString()!);
+        state.Open.Add(new OpenCall(call, root.GetProperty("idempotencyKey").GetString()!, root.GetProperty("effect").GetString()!));
+    }
+
+    private static void Completed(RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        string id = document.RootElement.GetProperty("id").GetString()!;
+        int index = state.Open.FindIndex(o => o.Call.Id == id);
+        if (index < 0) return;
+        state.Results.Add((state.Open[index].Call, document.RootElement.GetProperty("result").GetString()!));
+        state.StepNames.Add($"tool:{state.Open[index].Call.Name}");
+        state.Open.RemoveAt(index);
+    }
+
+    private static void CloseTools(RunState state)
+    {
+        if (state.CallingMessage is not { } calling) return;
+        state.Messages.Add(calling);
+        foreach ((ToolCall call, string result) in state.Results) state.Messages.Add(ChatMessage.ToolResult(call.Id, result));
+        state.CallingMessage = null;
+        state.Results.Clear();
+        state.ClientCalls.Clear();
+    }
+}

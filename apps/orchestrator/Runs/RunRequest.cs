@@ -1,0 +1,36 @@
+using MultiAgent.Contracts.Identity;
+using MultiAgent.Orchestrator.Agents;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>A request to run an agent, checked by its surface.</summary>
+internal sealed record RunRequest
+{
+    public required Caller Caller { get; init; }
+    public required CompiledAgent Agent { get; init; }
+    public required string Surface { get; init; }
+    public required RunInput Input { get; init; }
+    public required string RequestId { get; init; }
+
+    /// <summary>An existing conversation, or the id of the one to make; null for completions.</summary>
+    public string? ConversationId { get; init; }
+    public string? IdempotencyKey { get; init; }
+
+    /// <summary>What the key stands for; required with a key.</summary>
+    public string? RequestHash { get; init; }
+    public string? Metadata { get; init; }
+}
+
+/// <summary>A run that was started, or that the idempotency key named.</summary>
+/// <param name="Run">The row when it was looked up.</param>
+/// <param name="Live">Follow this while the run is active.</param>
+/// <param name="Outcome">Set when the run has ended.</param>
+internal sealed record StartedRun(RunRecord Run, LiveRun? Live, RunOutcome? Outcome);
+
+/// <summary>How a request to cancel ended.</summary>
+internal enum CancelOutcome
+{
+    NotFound,
+    NotActive,
+    Cancelling,
+}

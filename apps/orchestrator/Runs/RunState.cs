@@ -1,0 +1,58 @@
+using MultiAgent.Orchestrator.Chat;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>A call that was intended and has no result.</summary>
+internal sealed record OpenCall(ToolCall Call, string IdempotencyKey, string Effect);
+
+/// <summary>What a run knows while it works; after a crash it is built again from the log.</summary>
+internal sealed class RunState
+{
+    /// <summary>The conversation for the model, without the agent's instructions.</summary>
+    public List<ChatMessage> Messages { get; } = [];
+
+    public CallGuard Guard { get; } = new();
+
+    public int Steps { get; set; }
+    public long InputTokens { get; set; }
+    public long OutputTokens { get; set; }
+
+    /// <summary>Null once the cost of any call is unknown.</summary>
+    public decimal? CostUsd { get; set; } = 0m;
+
+    /// <summary>Names of the steps, for the journey.</summary>
+    public List<string> StepNames { get; } = [];
+
+    /// <summary>Number of the last event in the log.</summary>
+    public long LastSeq { get; set; }
+
+    /// <summary>The event <c>run.started</c> is in the log.</summary>
+    public bool Started { get; set; }
+
+    /// <summary>The event <c>model.called</c> is in the log, and its call has no result.</summary>
+    public bool ModelCalled { get; set; }
+
+    /// <summary>After a crash: the assistant's message whose calls were being made.</summary>
+    public ChatMessage? CallingMessage { get; set; }
+
+    /// <summary>After a crash: calls of <see cref="CallingMessage"/> without a result.</summary>
+    public List<OpenCall> Open { get; } = [];
+
+    /// <summary>After a crash: results of <see cref="CallingMessage"/> that are in the log.</summary>
+    public List<(ToolCall Call, string Result)> Results { get; } = [];
+
+    /// <summary>After a crash: calls of <see cref="CallingMessage"/> that the client is to make.</summary>
+    public List<ToolCall> ClientCalls { get; } = [];
+
+    /// <summary>The answer was sent back once because it did not follow the response format.</summary>
+    public bool Repaired { get; set; }
+
+    public void Used(long inputTokens, long outputTokens, decimal? cost)
+    {
+        Steps++;
+        InputTokens += inputTokens;
+        OutputTokens += outputTokens;
+        CostUsd = cost is null ? null : CostUsd + cost;
+        StepNames.Add("model");
+    }
+}

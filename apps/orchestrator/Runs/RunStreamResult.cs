@@ -1,0 +1,112 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>
+/// A run as server-sent events: what is stored after a position, then what comes, up to the final event. Stored events carry
+/// their number as <c>id</c>; pieces of text carry none, and a reader who comes back gets the unfinished message in one piece.
+/// </summary>
+internal sealed class RunStreamResult(RunRecord run, LiveRun? live, LiveCursor from, bool forChat) : IResult
+{
+    private const int Page = 200;
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        IServiceProvider services = httpContext.RequestServices;
+        var store = services.GetRequiredService<IRunStore>();
+        var time = services.GetRequiredService<TimeProvider>();
+        TimeSpan ping = TimeSpan.FromSeconds(services.GetRequiredService<IOptions<RunsOptions>>().Value.PingSeconds);
+        CancellationToken aborted = httpContext.RequestAborted;
+        HttpResponse response = httpContext.Response;
+        response.ContentType = "text/event-stream; charset=utf-8";
+        response.Headers.CacheControl = "no-cache";
+        response.Headers["X-Accel-Buffering"] = "no";
+        PipeWriter output = response.BodyWriter;
+        LiveCursor cursor = from;
+        var items = new List<LiveItem>();
+        try
+        {
+            while (true)
+            {
+                items.Clear();
+                bool behind = live is null;
+                Task? more = live?.Read(ref cursor, items, out behind);
+                if (behind)
+                {
+                    IReadOnlyList<RunEvent> events = store.Events(run.TenantId, run.Id, cursor.Seq, Page);
+                    foreach (RunEvent e in events) items.Add(new LiveItem(e, default));
+                    if (events.Count > 0) cursor.Seq = events[^1].Seq;
+                    else if (live is null) return;
+                }
+                bool over = Write(output, items);
+                if (items.Count > 0) await output.FlushAsync(aborted);
+                if (over || (more is null && !behind)) return;
+                if (items.Count > 0 || behind) continue;
+                try
+                {
+                    await more!.WaitAsync(ping, time, aborted);
+                }
+                catch (TimeoutException)
+                {
+                    output.Write(": ping\n\n"u8);
+                    await output.FlushAsync(aborted);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (aborted.IsCancellationRequested)
+        {
+            // The reader left; the run goes on.
+        }
+    }
+
+    /// <summary>Writes the items; true when the final event was among them.</summary>
+    private bool Write(PipeWriter output, List<LiveItem> items)
+    {
+        foreach (LiveItem item in items)
+        {
+            if (item.Event is not { } e)
+            {
+                WriteDelta(output, item.Text.Span);
+                continue;
+            }
+            if (!forChat || RunEventTypes.IsForChat(e.Type)) WriteEvent(output, e);
+            if (RunEventTypes.IsFinal(e.Type)) return true;
+        }
+        return false;
+    }
+
+    private static void WriteEvent(PipeWriter output, RunEvent e)
+    {
+        string head = string.Create(CultureInfo.InvariantCulture, $"id: {e.Seq}\nevent: {RunEventTypes.WireName(e.Type)}\ndata: ");
+        output.Write(Encoding.ASCII.GetBytes(head));
+        ReadOnlySpan<byte> data = e.Data;
+        // A client's request inside an event may be formatted over several lines.
+        while (data.IndexOf((byte)'\n') is >= 0 and var line)
+        {
+            output.Write(data[..line].TrimEnd((byte)'\r'));
+            output.Write("\ndata: "u8);
+            data = data[(line + 1)..];
+        }
+        output.Write(data);
+        output.Write("\n\n"u8);
+    }
+
+    private static void WriteDelta(PipeWriter output, ReadOnlySpan<byte> text)
+    {
+        output.Write("event: message.delta\ndata: "u8);
+        using (var json = new Utf8JsonWriter(output, Json.WriterOptions))
+        {
+            json.WriteStartObject();
+            json.WriteString("text"u8, text);
+            json.WriteEndObject();
+        }
+        output.Write("\n\n"u8);
+    }
+}

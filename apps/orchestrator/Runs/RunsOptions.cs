@@ -1,0 +1,28 @@
+using Microsoft.Extensions.Options;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Section <c>Runs</c>.</summary>
+internal sealed class RunsOptions
+{
+    /// <summary>Messages that may wait in one conversation whose agent queues. Default 20; 1 to 1 000.</summary>
+    public int MaxQueuedPerConversation { get; set; } = 20;
+
+    /// <summary>Seconds without progress after which an active run makes the health degraded. Default 600; at least 1.</summary>
+    public int StalledAfterSeconds { get; set; } = 600;
+
+    /// <summary>Seconds between comments that keep an idle event stream open. Default 15; 1 to 60.</summary>
+    public int PingSeconds { get; set; } = 15;
+}
+
+internal sealed class RunsValidator : IValidateOptions<RunsOptions>
+{
+    public ValidateOptionsResult Validate(string? name, RunsOptions options)
+    {
+        var errors = new List<string>();
+        if (options.MaxQueuedPerConversation is < 1 or > 1000) errors.Add($"Runs:MaxQueuedPerConversation is {options.MaxQueuedPerConversation}; set it between 1 and 1000.");
+        if (options.StalledAfterSeconds < 1) errors.Add($"Runs:StalledAfterSeconds is {options.StalledAfterSeconds}; set it to 1 or more.");
+        if (options.PingSeconds is < 1 or > 60) errors.Add($"Runs:PingSeconds is {options.PingSeconds}; set it between 1 and 60.");
+        return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
+    }
+}

@@ -1,0 +1,9 @@
+DROP TABLE outbox;
+DROP TABLE feedback;
+DROP TABLE run_events;
+DROP TABLE runs;
+DROP TABLE messages;
+DROP TABLE conversations;
+DROP TABLE agent_labels;
+DROP TABLE agent_versions;
+DROP TABLE agents;
