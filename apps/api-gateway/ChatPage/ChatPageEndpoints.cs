@@ -13,7 +13,7 @@ namespace MultiAgent.Gateway.ChatPage;
 internal static class ChatPageEndpoints
 {
     // Scripts and styles come from here alone, and nothing may frame the page: it holds an API key.
-    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
     public static void MapChatPage(this IEndpointRouteBuilder routes)
     {

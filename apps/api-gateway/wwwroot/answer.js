@@ -55,7 +55,7 @@ export class Answer {
   }
 
   /** What the server stored is what counts; it differs from the deltas only when some got lost or were withdrawn. */
-  complete({ message_id: id, text, model, usage }) {
+  complete({ messageId: id, text, model, usage }) {
     this.#messageId = id ?? this.#messageId;
     const shown = this.#segments.map((segment) => segment.text).join("");
     if (typeof text === "string" && text !== shown) this.#segment().text = text;
@@ -76,7 +76,7 @@ export class Answer {
     this.#tools.set(id, element);
   }
 
-  completeTool({ id, name, result, is_error: failed }) {
+  completeTool({ id, name, result, isError: failed }) {
     if (!this.#tools.has(id)) this.startTool({ id, name });
     const element = this.#tools.get(id);
     element.dataset.state = failed ? "failed" : "done";
@@ -187,9 +187,9 @@ function add(total, usage) {
   if (!total) return { ...usage };
   const sum = (a, b) => (typeof a === "number" && typeof b === "number" ? a + b : null);
   return {
-    input_tokens: sum(total.input_tokens, usage.input_tokens),
-    output_tokens: sum(total.output_tokens, usage.output_tokens),
-    cost_usd: sum(Number(total.cost_usd ?? NaN), Number(usage.cost_usd ?? NaN)),
+    inputTokens: sum(total.inputTokens, usage.inputTokens),
+    outputTokens: sum(total.outputTokens, usage.outputTokens),
+    costUsd: sum(Number(total.costUsd ?? NaN), Number(usage.costUsd ?? NaN)),
   };
 }
 
@@ -197,10 +197,10 @@ function describeUsage(usage) {
   if (!usage) return [];
   const number = new Intl.NumberFormat("en");
   const facts = [];
-  if (usage.input_tokens != null && usage.output_tokens != null) {
-    facts.push(`${number.format(usage.input_tokens)} tokens in, ${number.format(usage.output_tokens)} out`);
+  if (usage.inputTokens != null && usage.outputTokens != null) {
+    facts.push(`${number.format(usage.inputTokens)} tokens in, ${number.format(usage.outputTokens)} out`);
   }
-  facts.push(describeCost(usage.cost_usd));
+  facts.push(describeCost(usage.costUsd));
   return facts;
 }
 

@@ -64,7 +64,7 @@ export class Api {
     let cursor = "";
     for (let page = 0; page < MAX_PAGES; page++) {
       const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
-      const { data, next_cursor: next } = await (await this.#send(`/api/v1/agents${query}`)).json();
+      const { data, nextCursor: next } = await (await this.#send(`/api/v1/agents${query}`)).json();
       agents.push(...data);
       if (!next) break;
       cursor = next;
@@ -90,7 +90,7 @@ export class Api {
     let attempt = 0;
     let response = await this.#send("/api/v1/chat", {
       method: "POST",
-      body: { agent, message, stream: true, ...(conversationId && { conversation_id: conversationId }) },
+      body: { agent, message, stream: true, ...(conversationId && { conversationId: conversationId }) },
       headers: { Accept: "text/event-stream", "Idempotency-Key": requestKey },
       signal,
     });
@@ -101,7 +101,7 @@ export class Api {
           if (id) lastId = id;
           attempt = 0;
           const payload = JSON.parse(data);
-          if (event === "run.started") runId = payload.run_id;
+          if (event === "run.started") runId = payload.runId;
           yield { event, ...payload };
           if (TERMINAL.has(event)) return;
         }

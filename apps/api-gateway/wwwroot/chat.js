@@ -118,8 +118,8 @@ async function ask(message) {
 function show(event, answer, run) {
   switch (event.event) {
     case "run.started":
-      run.runId = event.run_id;
-      conversationId = event.conversation_id ?? conversationId;
+      run.runId = event.runId;
+      conversationId = event.conversationId ?? conversationId;
       break;
     case "message.delta": answer.append(event.text); break;
     case "message.completed": answer.complete(event); break;
