@@ -45,7 +45,7 @@ internal sealed class ChatCompletions(
     private async Task RelayModelAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
     {
         Caller caller = info.Caller!;
-        string outcome = "failed";
+        var books = new CompletionBooks(journeys, metrics, context, info, envelope.User);
         try
         {
             await using ModelExchange exchange = await models.SendAsync(new ModelCall
@@ -55,53 +55,49 @@ internal sealed class ChatCompletions(
                 Usage = new UsageContext { TenantId = caller.TenantId, ApiKeyId = caller.ApiKeyId, UserId = caller.UserId, RequestId = info.RequestId },
             }, context.RequestAborted);
             WriteHeaders(context.Response, info, exchange);
-            outcome = exchange.IsEventStream
-                ? await ResponseRelay.StreamAsync(context, exchange.Body, keepAlive)
-                : await ResponseRelay.JsonAsync(context, exchange.StatusCode, exchange.Body);
+            if (exchange.IsEventStream) books.Close(await ResponseRelay.StreamAsync(context, exchange.Body, keepAlive, exchange, books));
+            else
+            {
+                books.Close(exchange.StatusCode < 400 ? "completed" : "failed");
+                await ResponseRelay.JsonAsync(context, exchange.StatusCode, exchange.Body);
+            }
         }
         catch (ModelException e)
         {
+            books.Close("failed");
             await ErrorWriter.WriteAsync(context, e.Status, e.Code, e.Message, retryAfter: e.RetryAfter);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            outcome = "abandoned";
+            books.Close("abandoned");
             if (!context.Response.HasStarted) context.Response.StatusCode = 499;
         }
         finally
         {
-            // In the books before the response ends, so that an answer that a client has seen whole is always counted.
-            journeys.Record(context, info, envelope.User, outcome);
-            metrics.ChatCompleted(outcome);
+            books.Close("failed");
         }
     }
 
     private async Task RelayAgentAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
     {
-        string outcome = "failed";
-        try
+        // The orchestrator keeps the books of its runs.
+        await using IAgentCompletion completion = await agents.CompleteAsync(new AgentCompletionRequest
         {
-            await using IAgentCompletion completion = await agents.CompleteAsync(new AgentCompletionRequest
-            {
-                Caller = info.Caller!,
-                Agent = envelope.Model[AgentPrefix.Length..],
-                Body = body,
-                Stream = envelope.Stream,
-                RequestId = info.RequestId,
-                IdempotencyKey = context.Request.IdempotencyKey(),
-                JourneyId = CompletionJourneys.JourneyIdOf(context.Request),
-            }, context.RequestAborted);
-            IHeaderDictionary headers = context.Response.Headers;
-            if (completion.RunId is { } runId) headers["x-maap-run-id"] = runId;
-            if (completion.RetryAfterSeconds is { } retry) headers.RetryAfter = retry.ToString(CultureInfo.InvariantCulture);
-            outcome = envelope.Stream && completion.StatusCode == 200
-                ? await ResponseRelay.StreamAsync(context, completion.Body, keepAlive)
-                : await ResponseRelay.JsonAsync(context, completion.StatusCode, completion.Body);
-        }
-        finally
-        {
-            metrics.ChatCompleted(outcome);
-        }
+            Caller = info.Caller!,
+            Agent = envelope.Model[AgentPrefix.Length..],
+            Body = body,
+            Stream = envelope.Stream,
+            RequestId = info.RequestId,
+            IdempotencyKey = context.Request.IdempotencyKey(),
+            JourneyId = CompletionJourneys.JourneyIdOf(context.Request),
+        }, context.RequestAborted);
+        IHeaderDictionary headers = context.Response.Headers;
+        if (completion.RunId is { } runId) headers["x-maap-run-id"] = runId;
+        if (completion.RetryAfterSeconds is { } retry) headers.RetryAfter = retry.ToString(CultureInfo.InvariantCulture);
+        string outcome = "completed";
+        if (envelope.Stream && completion.StatusCode == 200) outcome = await ResponseRelay.StreamAsync(context, completion.Body, keepAlive, null, null);
+        else await ResponseRelay.JsonAsync(context, completion.StatusCode, completion.Body);
+        metrics.ChatCompleted(completion.StatusCode < 400 ? outcome : "failed");
     }
 
     private void WriteHeaders(HttpResponse response, RequestInfo info, ModelExchange exchange)
