@@ -116,7 +116,7 @@ public static class PlatformHost
         {
             options.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
             options.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
-            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
             options.SerializerOptions.MaxDepth = builder.Configuration.GetValue("Limits:MaxJsonDepth", 64);
         });
         builder.WebHost.ConfigureKestrel((_, kestrel) =>

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using MultiAgent.Contracts;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
 
@@ -24,6 +25,18 @@ internal sealed class ApiKey : ITenantScoped
     public DateTimeOffset? RevokedAt { get; set; }
     public DateTimeOffset? LastUsedAt { get; set; }
     public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>A key for <paramref name="secret"/>, of which only prefix and hash are kept.</summary>
+    public static ApiKey Create(string name, Scopes scopes, string secret, string? createdBy, DateTimeOffset now) => new()
+    {
+        Id = Ids.New("key", now),
+        Name = name,
+        Prefix = ApiKeySecret.PrefixOf(secret),
+        SecretHash = ApiKeySecret.HashOf(secret),
+        Scopes = string.Join(' ', ScopeNames.ToNames(scopes)),
+        CreatedBy = createdBy,
+        CreatedAt = now,
+    };
 
     public Scopes ScopeSet()
     {

@@ -16,8 +16,6 @@ internal sealed class User : ITenantScoped
     public string PasswordHash { get; set; } = "";
     public required Role Role { get; set; }
     public UserStatus Status { get; set; } = UserStatus.Active;
-    public int FailedLogins { get; set; }
-    public DateTimeOffset? LockedUntil { get; set; }
     public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>Addresses are compared without case.</summary>
