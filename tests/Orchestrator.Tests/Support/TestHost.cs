@@ -144,10 +144,10 @@ internal static class HttpSteps
         return ((int)response.StatusCode, content.Length == 0 ? default : JsonDocument.Parse(content).RootElement.Clone(), response);
     }
 
-    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> PostAsync(this HttpClient client, string path, object body, params (string Name, string Value)[] headers) =>
+    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> PostJsonAsync(this HttpClient client, string path, object body, params (string Name, string Value)[] headers) =>
         client.SendAsync(HttpMethod.Post, path, body, headers);
 
-    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> GetAsync(this HttpClient client, string path, params (string Name, string Value)[] headers) =>
+    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> GetJsonAsync(this HttpClient client, string path, params (string Name, string Value)[] headers) =>
         client.SendAsync(HttpMethod.Get, path, null, headers);
 
     /// <summary>Makes an agent; <paramref name="more"/> adds members.</summary>
@@ -156,7 +156,7 @@ internal static class HttpSteps
         var agent = new Dictionary<string, object?> { ["slug"] = slug, ["name"] = slug, ["instructions"] = "Help.", ["model"] = "fake/model" };
         if (more is not null)
             foreach (JsonProperty property in JsonSerializer.SerializeToElement(more).EnumerateObject()) agent[property.Name] = property.Value;
-        (int status, JsonElement body, _) = await client.PostAsync("/api/v1/agents", agent);
+        (int status, JsonElement body, _) = await client.PostJsonAsync("/api/v1/agents", agent);
         Assert.True(status == 201, body.ToString());
         return body;
     }
