@@ -3,6 +3,7 @@ using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Tenants.Tenants;
 
 namespace MultiAgent.Tenants.ApiKeys;
 
@@ -49,5 +50,10 @@ internal sealed class ApiKey : ITenantScoped
 
 internal sealed class ApiKeyConfiguration : IEntityTypeConfiguration<ApiKey>
 {
-    public void Configure(EntityTypeBuilder<ApiKey> builder) => builder.ToTable("api_keys").HasKey(k => k.Id);
+    public void Configure(EntityTypeBuilder<ApiKey> builder)
+    {
+        builder.ToTable("api_keys").HasKey(k => k.Id);
+        // Tells EF Core to insert a new tenant first.
+        builder.HasOne<Tenant>().WithMany().HasForeignKey(k => k.TenantId);
+    }
 }
