@@ -141,7 +141,7 @@ internal sealed partial class SigningKeys(
     private static Key Make(string id, byte[] secret, DateTimeOffset createdAt, DateTimeOffset expiresAt) =>
         new(new SigningCredentials(new SymmetricSecurityKey(secret) { KeyId = id }, SecurityAlgorithms.HmacSha256), createdAt, expiresAt);
 
-    [LoggerMessage(EventId = 1, EventName = "SigningKeyRotated", Level = LogLevel.Information, Message = "A new key signs access tokens from now on")]
+    [LoggerMessage(EventId = 1, EventName = "SigningKeyRotated", Level = LogLevel.Debug, Message = "A new key signs access tokens from now on")]
     private partial void LogRotated();
 
     [LoggerMessage(EventId = 2, EventName = "SigningKeyUnreadable", Level = LogLevel.Warning, Message = "Signing key {KeyId} cannot be decrypted and is left out")]
