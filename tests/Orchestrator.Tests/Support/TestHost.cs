@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MultiAgent.Contracts.Clients;
 using MultiAgent.Contracts.Identity;
@@ -62,6 +63,7 @@ internal sealed class TestHost : IAsyncDisposable
             builder.Services.AddSingleton<ITenantDirectory, FakeTenants>();
             builder.Services.AddSingleton<IModelDispatcher>(model);
             builder.Services.AddSingleton<IEventSpool>(spool);
+            builder.Services.PostConfigure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(3));
             configure?.Invoke(builder.Services);
         });
         await PlatformHost.StartAsync(app);
