@@ -8,6 +8,7 @@ using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Limits;
+using MultiAgent.Hosting.Telemetry;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Models.Providers;
 
@@ -15,7 +16,7 @@ namespace MultiAgent.Gateway.OpenAi;
 
 /// <summary><c>POST /v1/chat/completions</c>: relays a model's or an agent's answer as bytes.</summary>
 internal sealed class ChatCompletions(
-    IModelDispatcher models, IAgentCompletions agents, CompletionJourneys journeys, GatewayMetrics metrics, KeepAlive keepAlive,
+    IModelDispatcher models, IAgentCompletions agents, CompletionJourneys journeys, ChatMetrics metrics, KeepAlive keepAlive,
     IOptions<LimitsOptions> limits, TimeProvider time)
 {
     private const string AgentPrefix = "agent/";
@@ -25,7 +26,6 @@ internal sealed class ChatCompletions(
     public async Task HandleAsync(HttpContext context)
     {
         RequestInfo info = RequestInfo.Of(context);
-        metrics.ChatRequested();
         using RequestBytes body = await RequestBytes.ReadAsync(context.Request, context.RequestAborted);
         RequestEnvelope envelope;
         try
@@ -45,6 +45,7 @@ internal sealed class ChatCompletions(
     private async Task RelayModelAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
     {
         Caller caller = info.Caller!;
+        metrics.Requested("model");
         var books = new CompletionBooks(journeys, metrics, context, info, envelope.User);
         try
         {
@@ -94,10 +95,8 @@ internal sealed class ChatCompletions(
         IHeaderDictionary headers = context.Response.Headers;
         if (completion.RunId is { } runId) headers["x-maap-run-id"] = runId;
         if (completion.RetryAfterSeconds is { } retry) headers.RetryAfter = retry.ToString(CultureInfo.InvariantCulture);
-        string outcome = "completed";
-        if (envelope.Stream && completion.StatusCode == 200) outcome = await ResponseRelay.StreamAsync(context, completion.Body, keepAlive, null, null);
+        if (envelope.Stream && completion.StatusCode == 200) await ResponseRelay.StreamAsync(context, completion.Body, keepAlive, null, null);
         else await ResponseRelay.JsonAsync(context, completion.StatusCode, completion.Body);
-        metrics.ChatCompleted(completion.StatusCode < 400 ? outcome : "failed");
     }
 
     private void WriteHeaders(HttpResponse response, RequestInfo info, ModelExchange exchange)

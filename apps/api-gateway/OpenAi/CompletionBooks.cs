@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Telemetry;
 
 namespace MultiAgent.Gateway.OpenAi;
 
@@ -7,7 +8,7 @@ namespace MultiAgent.Gateway.OpenAi;
 /// Writes a completion's journey and outcome once: before the last bytes go out, so that an answer that a client has seen
 /// whole is in the books, or when the answer ends in another way.
 /// </summary>
-internal sealed class CompletionBooks(CompletionJourneys journeys, GatewayMetrics metrics, HttpContext context, RequestInfo info, string? user)
+internal sealed class CompletionBooks(CompletionJourneys journeys, ChatMetrics metrics, HttpContext context, RequestInfo info, string? user)
 {
     private bool _closed;
 
@@ -16,6 +17,6 @@ internal sealed class CompletionBooks(CompletionJourneys journeys, GatewayMetric
         if (_closed) return;
         _closed = true;
         journeys.Record(context, info, user, outcome);
-        metrics.ChatCompleted(outcome);
+        metrics.Completed("model", outcome);
     }
 }

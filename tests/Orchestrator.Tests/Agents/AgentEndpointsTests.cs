@@ -127,11 +127,11 @@ public sealed class AgentEndpointsTests
         await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "a", message = "Hi" });
         await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "b", message = "Hi" });
 
-        Assert.Equal(["auto", "auto:strong"], host.Model.Requests.Select(r => r.Call.Envelope.Model));
+        Assert.Equal(["auto", "auto/strong"], host.Model.Requests.Select(r => r.Call.Envelope.Model));
         SeenRequest last = host.Model.Requests.Last();
         Assert.Equal(["x/y"], last.Call.Fallbacks);
         (int start, int length) = last.Call.Envelope.ModelSpan;
-        Assert.Equal("\"auto:strong\"", System.Text.Encoding.UTF8.GetString(last.Call.Body.Span.Slice(start, length)));
+        Assert.Equal("\"auto/strong\"", System.Text.Encoding.UTF8.GetString(last.Call.Body.Span.Slice(start, length)));
     }
 
     [Fact]

@@ -125,6 +125,8 @@ internal sealed class FakeSpool : IEventSpool
 
     public IReadOnlyList<JsonElement> Journeys => [.. _records];
 
+    public bool IsNearlyFull => false;
+
     public bool Append(SpoolKind kind, ReadOnlySpan<byte> record)
     {
         Assert.Equal(SpoolKind.Journey, kind);
