@@ -80,6 +80,15 @@ public sealed partial class BootstrapTests : IDisposable
         Search(secrets);
     }
 
+    [Fact]
+    public async Task KeyRing_IsForTheOwnUserOnly()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no file modes.");
+        await using TenantHost host = await TenantHost.StartAsync(_folder.Path);
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.Combine(_folder.Path, "keys")));
+    }
+
     private void Search(List<string> secrets)
     {
         string[] files = Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories);

@@ -66,6 +66,7 @@ internal sealed partial class SigningKeys(
             await LoadAsync(context, cancellationToken);
             if (Usable() is { } other) return other;
             DateTimeOffset now = time.GetUtcNow();
+            bool first = _keys.Count == 0;
             context.SigningKeys.Add(new SigningKey
             {
                 Id = Ids.New("sig", now),
@@ -77,7 +78,7 @@ internal sealed partial class SigningKeys(
             await context.SigningKeys.Where(k => k.ExpiresAt < now).ExecuteDeleteAsync(cancellationToken);
             await transaction.CommitAsync(cancellationToken);
             await LoadAsync(context, cancellationToken);
-            LogRotated();
+            if (!first) LogRotated();
             return Usable() ?? throw new InvalidOperationException("The new signing key cannot be read back.");
         }
         finally
