@@ -126,6 +126,29 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_CannotBeTakenUp_FailsVisibly()
+    {
+        await using TestHost host = await TestHost.StartAsync();
+        await host.Alpha.CreateAgentAsync();
+        host.Model.Default = Silent;
+        string runId = await StartRunAsync(host, new { agent = "helper", message = "Hi" });
+        await host.Model.WaitForRequestsAsync(1);
+        Copy(host);
+        using (var database = new SqliteDatabase("orchestrator", new() { Directory = _crashed }))
+        using (SqliteSession session = database.OpenSession())
+            session.Execute("DELETE FROM agent_versions");
+
+        await using TestHost again = await TestHost.StartAsync(_crashed);
+        (_, JsonElement run, _) = await again.Alpha.GetJsonAsync($"/api/v1/runs/{runId}");
+        (_, JsonElement health, _) = await again.Alpha.GetJsonAsync("/api/v1/orchestrator/health");
+
+        Assert.Equal("failed", run.Text("status"));
+        Assert.Equal("run.failed", (await EventsAsync(again, runId))[^1]);
+        Assert.Equal(["orchestrator.run.failed"], again.OutboxSubjects());
+        Assert.Equal("ok", health.GetProperty("dependencies").EnumerateArray().Single(d => d.Text("name") == "runs").Text("status"));
+    }
+
+    [Fact]
     public async Task Stop_RunDoesNotEndInTime_StaysUnfinishedAndResumes()
     {
         TestHost host = await TestHost.StartAsync(_crashed);
