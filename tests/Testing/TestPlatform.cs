@@ -23,6 +23,9 @@ public sealed class TestPlatform : IAsyncDisposable
     /// <summary>A model with prices: 2.5 in, 0.25 cached, 10 out.</summary>
     public const string Priced = "fake/priced";
 
+    /// <summary>A setting of this value becomes the fake provider's base URL.</summary>
+    public const string ProviderUrl = "(the fake provider)";
+
     private readonly TempFolder _folder = new();
     private readonly IReadOnlyDictionary<string, string?> _settings;
     private readonly Action<IServiceCollection>? _services;
@@ -112,7 +115,7 @@ public sealed class TestPlatform : IAsyncDisposable
             [new TenantModule(), new OrchestratorModule(), new AnalyticsModule(), new GatewayModule()], builder =>
             {
                 builder.Configuration.AddInMemoryCollection(Defaults());
-                builder.Configuration.AddInMemoryCollection(_settings);
+                builder.Configuration.AddInMemoryCollection(_settings.Select(s => new KeyValuePair<string, string?>(s.Key, s.Value == ProviderUrl ? Provider.BaseUrl : s.Value)));
                 _services?.Invoke(builder.Services);
             });
         await PlatformHost.StartAsync(_app);
