@@ -16,6 +16,7 @@ public sealed class FakeProvider : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private readonly ConcurrentQueue<Func<HttpContext, Task>> _script = new();
+    private readonly ConcurrentDictionary<string, ConcurrentQueue<Func<HttpContext, Task>>> _scripts = new(StringComparer.Ordinal);
     private int _active;
 
     private FakeProvider(WebApplication app) => _app = app;
@@ -28,6 +29,9 @@ public sealed class FakeProvider : IAsyncDisposable
 
     /// <summary>Requests that were broken off by the caller.</summary>
     public int Aborted;
+
+    /// <summary>What <see cref="AnswerAsync"/> reported, one entry per answer whose last byte was written.</summary>
+    public ConcurrentQueue<ReportedUsage> Reported { get; } = new();
 
     /// <summary>Requests in progress.</summary>
     public int Active => Volatile.Read(ref _active);
@@ -54,13 +58,35 @@ public sealed class FakeProvider : IAsyncDisposable
         return this;
     }
 
+    /// <summary>Scripts the next request for one model, whatever other tests ask for at the same time.</summary>
+    public FakeProvider For(string model, Func<HttpContext, Task> behaviour)
+    {
+        _scripts.GetOrAdd(model, static _ => new()).Enqueue(behaviour);
+        return this;
+    }
+
+    /// <summary>Bodies of the requests for one model, in order of arrival.</summary>
+    public IReadOnlyList<JsonElement> RequestsFor(string model) =>
+        [.. Requests.Select(r => r.Body).Where(b => ModelOf(b) == model).Select(b => JsonDocument.Parse(b).RootElement)];
+
     /// <summary>The next request gets a status and an OpenAI error.</summary>
-    public FakeProvider NextError(int status, string? code = null, string? retryAfter = null) => Next(context =>
+    public FakeProvider NextError(int status, string? code = null, string? retryAfter = null) => Next(Error(status, code, retryAfter));
+
+    /// <summary>Refuses with a status and an OpenAI error.</summary>
+    public static Func<HttpContext, Task> Error(int status, string? code = null, string? retryAfter = null) => context =>
     {
         context.Response.StatusCode = status;
         if (retryAfter is not null) context.Response.Headers.RetryAfter = retryAfter;
         return context.Response.WriteAsJsonAsync(new { error = new { message = $"scripted {status}", type = "x", param = (string?)null, code } });
-    });
+    };
+
+    /// <summary>Sends these bytes as they are.</summary>
+    public static Func<HttpContext, Task> Raw(string body, int status = 200, string contentType = "application/json") => context =>
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = contentType;
+        return context.Response.WriteAsync(body);
+    };
 
     /// <summary>Answers a chat request, streamed or not as it asks, with fixed usage.</summary>
     public static async Task AnswerAsync(HttpContext context, string text, int promptTokens = 11, int completionTokens = 7, int cachedTokens = 0, string finishReason = "stop")
@@ -69,6 +95,7 @@ public sealed class FakeProvider : IAsyncDisposable
         if (context.Request.Path.Value!.EndsWith("/embeddings", StringComparison.Ordinal))
         {
             await context.Response.WriteAsJsonAsync(new { @object = "list", data = new[] { new { @object = "embedding", index = 0, embedding = new[] { 0.5, -1, 0.25 } } }, model = "m", usage = new { prompt_tokens = promptTokens, total_tokens = promptTokens } });
+            Report(context, request.GetProperty("model").GetString()!, promptTokens, 0, 0);
             return;
         }
         object usage = new { prompt_tokens = promptTokens, completion_tokens = completionTokens, total_tokens = promptTokens + completionTokens, prompt_tokens_details = new { cached_tokens = cachedTokens } };
@@ -84,6 +111,7 @@ public sealed class FakeProvider : IAsyncDisposable
                 choices = new[] { new { index = 0, message = new { role = "assistant", content = text, refusal = (string?)null }, logprobs = (object?)null, finish_reason = finishReason } },
                 usage,
             });
+            Report(context, model, promptTokens, completionTokens, cachedTokens);
             return;
         }
         await BeginStreamAsync(context);
@@ -93,6 +121,7 @@ public sealed class FakeProvider : IAsyncDisposable
         if (request.TryGetProperty("stream_options", out JsonElement options) && options.TryGetProperty("include_usage", out JsonElement include) && include.GetBoolean())
             await DataAsync(context, JsonSerializer.Serialize(new { id = "chatcmpl-1", @object = "chat.completion.chunk", created = 1700000000, model, choices = Array.Empty<object>(), usage }));
         await DataAsync(context, "[DONE]");
+        Report(context, model, promptTokens, completionTokens, cachedTokens);
     }
 
     public static async Task<JsonElement> ReadAsync(HttpContext context)
@@ -125,7 +154,29 @@ public sealed class FakeProvider : IAsyncDisposable
         await aborted.Task.WaitAsync(Eventually.Deadline);
     }
 
-    public async ValueTask DisposeAsync() => await _app.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        // A test that failed may have left a request hanging; it is not waited for.
+        using var now = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        await _app.StopAsync(now.Token);
+        await _app.DisposeAsync();
+    }
+
+    private static void Report(HttpContext context, string model, int prompt, int completion, int cached) =>
+        ((FakeProvider)context.Items[nameof(FakeProvider)]!).Reported.Enqueue(new(model, prompt, completion, cached));
+
+    private static string? ModelOf(string body)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(body);
+            return document.RootElement.TryGetProperty("model", out JsonElement model) ? model.GetString() : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 
     private async Task HandleAsync(HttpContext context)
     {
@@ -137,8 +188,13 @@ public sealed class FakeProvider : IAsyncDisposable
             await context.Request.Body.CopyToAsync(copy);
             copy.Position = 0;
             context.Request.Body = copy;
-            Requests.Enqueue((context.Request.Path, Encoding.UTF8.GetString(copy.ToArray()), new HeaderDictionary(context.Request.Headers.ToDictionary())));
-            await (_script.TryDequeue(out Func<HttpContext, Task>? scripted) ? scripted : Default)(context);
+            string body = Encoding.UTF8.GetString(copy.ToArray());
+            Requests.Enqueue((context.Request.Path, body, new HeaderDictionary(context.Request.Headers.ToDictionary())));
+            context.Items[nameof(FakeProvider)] = this;
+            Func<HttpContext, Task>? scripted = null;
+            if (ModelOf(body) is { } model && _scripts.TryGetValue(model, out ConcurrentQueue<Func<HttpContext, Task>>? own)) own.TryDequeue(out scripted);
+            if (scripted is null) _script.TryDequeue(out scripted);
+            await (scripted ?? Default)(context);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
@@ -150,3 +206,6 @@ public sealed class FakeProvider : IAsyncDisposable
         }
     }
 }
+
+/// <summary>Tokens that the provider told in one whole answer.</summary>
+public sealed record ReportedUsage(string Model, int PromptTokens, int CompletionTokens, int CachedTokens);

@@ -52,8 +52,8 @@ public sealed record UsageRecord
     public required DateTimeOffset At { get; init; }
 }
 
-/// <summary>JSON of the event payloads.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+/// <summary>JSON of the event payloads. Zeros are written: a required member that is left out cannot be read back.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(UsageBatch))]
 [JsonSerializable(typeof(UsageRecord))]
 [JsonSerializable(typeof(JourneyBatch))]

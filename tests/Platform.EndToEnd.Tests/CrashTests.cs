@@ -1,0 +1,176 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json;
+
+namespace MultiAgent.Platform.EndToEnd.Tests;
+
+/// <summary>kill -9 under load: what was acknowledged is there afterwards, once.</summary>
+public sealed class CrashTests : IDisposable
+{
+    private readonly TempFolder _data = new();
+
+    public void Dispose() => _data.Dispose();
+
+    [Fact]
+    public async Task Kill_WhileModelsAnswer_LosesNoAcknowledgedUsageAndCountsNoneTwice()
+    {
+        await using FakeProvider provider = await FakeProvider.StartAsync();
+        Dictionary<string, string?> environment = PlatformEnvironment.With(provider);
+        var whole = new ConcurrentDictionary<string, int>();
+        int sent = 0;
+        for (int round = 0; round < 3; round++)
+        {
+            await using PlatformProcess platform = await PlatformProcess.StartAsync(_data.Path, environment);
+            using HttpClient client = platform.ClientFor(PlatformEnvironment.Key);
+            int enough = whole.Count + 60;
+            var reached = new TaskCompletionSource();
+            using var stop = new CancellationTokenSource();
+            Task[] load = [.. Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
+            {
+                while (!stop.IsCancellationRequested)
+                {
+                    string id = $"req-{Interlocked.Increment(ref sent)}";
+                    bool stream = worker % 2 == 0;
+                    try
+                    {
+                        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+                        {
+                            Content = HttpTestExtensions.Json($$"""{"model":"{{TestPlatform.Priced}}","messages":[{"role":"user","content":"hi"}],"stream":{{(stream ? "true" : "false")}}}"""),
+                        };
+                        request.Headers.Add("X-Request-Id", id);
+                        using HttpResponseMessage response = await client.SendAsync(request, stop.Token);
+                        string body = await response.Content.ReadAsStringAsync(stop.Token);
+                        if (response.StatusCode == HttpStatusCode.OK && (!stream || body.EndsWith("data: [DONE]\n\n", StringComparison.Ordinal))) whole[id] = 1;
+                        if (whole.Count >= enough) reached.TrySetResult();
+                    }
+                    catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+                    {
+                        // killed
+                    }
+                }
+            }))];
+            await reached.Task.WaitAsync(PlatformProcess.StartDeadline);
+            await platform.KillAsync();
+            await stop.CancelAsync();
+            await Task.WhenAll(load);
+        }
+
+        await using PlatformProcess last = await PlatformProcess.StartAsync(_data.Path, environment);
+        using HttpClient reader = last.ClientFor(PlatformEnvironment.Key);
+        Dictionary<string, List<JsonElement>> records = [];
+        await Eventually.TrueAsync(async () =>
+        {
+            records = (await AllAsync(reader, "/api/v1/usage/records")).GroupBy(r => r.GetProperty("requestId").GetString()!).ToDictionary(g => g.Key, g => g.ToList());
+            return whole.Keys.All(records.ContainsKey);
+        }, "usage of every acknowledged request");
+
+        Assert.All(records, r => Assert.Single(r.Value));
+        Assert.All(whole.Keys, id => Assert.Equal((11L, 7L, "ok"), Facts(records[id][0])));
+        // Nothing is in the books that the provider has not answered or at least been asked.
+        Assert.True(records.Count <= provider.Requests.Count, $"{records.Count} records of {provider.Requests.Count} requests.");
+        List<JsonElement> journeys = [];
+        await Eventually.TrueAsync(async () => (journeys = await AllAsync(reader, "/api/v1/journeys")).Count >= whole.Count, "a journey of every acknowledged request");
+        Assert.Equal(journeys.Count, journeys.Select(j => j.GetProperty("id").GetString()).Distinct().Count());
+        Assert.True(journeys.Count <= sent, $"{journeys.Count} journeys of {sent} requests.");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{whole.Count} acknowledged, {records.Count} records, {journeys.Count} journeys, {provider.Requests.Count} provider requests.");
+    }
+
+    [Fact]
+    public async Task Kill_WhileRunsAreUnderWay_EndsEveryAcknowledgedRun()
+    {
+        await using FakeProvider provider = await FakeProvider.StartAsync();
+        Dictionary<string, string?> environment = PlatformEnvironment.With(provider);
+        var accepted = new ConcurrentDictionary<string, bool>();
+        var random = new Random(7);
+        bool agentMade = false;
+        provider.Default = async context =>
+        {
+            await Task.Delay(random.Next(40), context.RequestAborted);
+            await FakeProvider.AnswerAsync(context, "an answer in some words");
+        };
+        for (int round = 0; round < 3; round++)
+        {
+            await using PlatformProcess platform = await PlatformProcess.StartAsync(_data.Path, environment);
+            using HttpClient client = platform.ClientFor(PlatformEnvironment.Key);
+            if (!agentMade) await client.PostJsonAsync("/api/v1/agents", $$"""{"slug":"worker","name":"Worker","instructions":"Work.","model":"{{TestPlatform.Priced}}"}""", HttpStatusCode.Created);
+            agentMade = true;
+            int enough = accepted.Count + 25;
+            var reached = new TaskCompletionSource();
+            using var stop = new CancellationTokenSource();
+            Task[] load = [.. Enumerable.Range(0, 6).Select(_ => Task.Run(async () =>
+            {
+                while (!stop.IsCancellationRequested)
+                {
+                    try
+                    {
+                        using HttpResponseMessage response = await client.PostStreamAsync("/api/v1/chat", """{"agent":"worker","message":"go","stream":true}""", stop.Token);
+                        if (response.StatusCode != HttpStatusCode.OK) continue;
+                        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(stop.Token));
+                        string? run = null;
+                        while (await lines.ReadLineAsync(stop.Token) is { } line)
+                        {
+                            if (run is null && line.StartsWith("data:", StringComparison.Ordinal) && line.Contains("\"runId\"", StringComparison.Ordinal))
+                            {
+                                // From here on the client knows of the run: it is accepted.
+                                run = JsonDocument.Parse(line[5..]).RootElement.GetProperty("runId").GetString()!;
+                                accepted[run] = false;
+                                if (accepted.Count >= enough) reached.TrySetResult();
+                            }
+                            if (run is not null && line == "event: run.completed") accepted[run] = true;
+                        }
+                    }
+                    catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+                    {
+                        // killed
+                    }
+                }
+            }))];
+            await reached.Task.WaitAsync(PlatformProcess.StartDeadline);
+            await platform.KillAsync();
+            await stop.CancelAsync();
+            await Task.WhenAll(load);
+        }
+
+        await using PlatformProcess last = await PlatformProcess.StartAsync(_data.Path, environment);
+        using HttpClient reader = last.ClientFor(PlatformEnvironment.Key);
+        Dictionary<string, string> status = [];
+        await Eventually.TrueAsync(async () =>
+        {
+            status = (await AllAsync(reader, "/api/v1/runs")).ToDictionary(r => r.GetProperty("id").GetString()!, r => r.GetProperty("status").GetString()!);
+            return status.Values.All(s => s is "completed" or "failed" or "cancelled");
+        }, "every run is at its end");
+
+        Assert.All(accepted, run => Assert.True(status.ContainsKey(run.Key), $"Run {run.Key} was acknowledged and is lost."));
+        Assert.All(accepted.Where(a => a.Value), run => Assert.Equal("completed", status[run.Key]));
+        TestContext.Current.TestOutputHelper?.WriteLine($"{accepted.Count} accepted, {accepted.Count(a => a.Value)} seen to their end; {string.Join(", ", status.Values.CountBy(s => s).Select(c => $"{c.Value} {c.Key}"))}.");
+        // The log of each run has no gap and one end.
+        foreach (string run in accepted.Keys.Take(30))
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/v1/runs/{run}/events");
+            request.Headers.Accept.ParseAdd("application/json");
+            using HttpResponseMessage response = await reader.SendAsync(request);
+            JsonElement[] events = [.. (await response.ReadJsonAsync()).GetProperty("data").EnumerateArray()];
+            Assert.Equal(Enumerable.Range(1, events.Length).Select(i => (long)i), events.Select(e => e.GetProperty("seq").GetInt64()));
+            Assert.Single(events, e => e.GetProperty("type").GetString() is "run.completed" or "run.failed" or "run.cancelled" or "completed" or "failed" or "cancelled");
+        }
+        // Every run is a journey with an end.
+        await Eventually.TrueAsync(async () => (await AllAsync(reader, "/api/v1/journeys?status=active")).Count == 0, "no journey of an ended run is active");
+    }
+
+    private static (long, long, string?) Facts(JsonElement record) =>
+        (record.GetProperty("inputTokens").GetInt64(), record.GetProperty("outputTokens").GetInt64(), record.GetProperty("status").GetString());
+
+    private static async Task<List<JsonElement>> AllAsync(HttpClient client, string path)
+    {
+        var all = new List<JsonElement>();
+        string? cursor = null;
+        do
+        {
+            JsonElement page = await client.GetJsonAsync($"{path}{(path.Contains('?', StringComparison.Ordinal) ? '&' : '?')}limit=200{(cursor is null ? "" : $"&cursor={cursor}")}");
+            all.AddRange(page.GetProperty("data").EnumerateArray());
+            cursor = page.TryGetProperty("nextCursor", out JsonElement next) ? next.GetString() : null;
+        }
+        while (cursor is not null);
+        return all;
+    }
+}
