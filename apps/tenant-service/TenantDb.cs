@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Tenants.ApiKeys;
+using MultiAgent.Tenants.Auth;
 using MultiAgent.Tenants.Tenants;
 using MultiAgent.Tenants.Users;
 
@@ -14,4 +15,8 @@ internal sealed class TenantDb(DbContextOptions<TenantDb> options, TenantScope s
     public DbSet<User> Users => Set<User>();
 
     public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
+
+    public DbSet<RefreshToken> RefreshTokens => Set<RefreshToken>();
+
+    public DbSet<SigningKey> SigningKeys => Set<SigningKey>();
 }

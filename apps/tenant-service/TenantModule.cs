@@ -7,7 +7,10 @@ using MultiAgent.Data;
 using MultiAgent.Hosting;
 using MultiAgent.Messaging;
 using MultiAgent.Tenants.ApiKeys;
+using MultiAgent.Tenants.Auth;
 using MultiAgent.Tenants.Bootstrap;
+using MultiAgent.Tenants.Tenants;
+using MultiAgent.Tenants.Users;
 
 namespace MultiAgent.Tenants;
 
@@ -25,11 +28,20 @@ public sealed class TenantModule : IServiceModule
         services.AddServiceDatabase<TenantDb>(Service, (options, scope) => new TenantDb(options, scope));
         services.AddOutbox(Service);
         services.AddApiKeys();
+        // Before the demo tenant: what is wrong with the configuration must show before secrets are made.
+        services.AddAuth();
+        services.AddTenants();
         services.AddBootstrap();
         services.TryAddSingleton<ITenantDirectory, TenantDirectory>();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
     {
+        routes.MapAuth();
+        routes.MapMe();
+        routes.MapUsers();
+        routes.MapApiKeys();
+        routes.MapOwnTenant();
+        routes.MapTenants();
     }
 }

@@ -28,6 +28,7 @@ public static class ErrorCodes
     public const string RefreshTokenReused = "refresh_token_reused";
     public const string AccountLocked = "account_locked";
     public const string MissingScope = "missing_scope";
+    public const string LastOwner = "last_owner";
 
     // Limits
     public const string RateLimitExceeded = "rate_limit_exceeded";

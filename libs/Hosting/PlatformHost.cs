@@ -95,7 +95,7 @@ public static class PlatformHost
         });
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.Logging.AddFilter("System", LogLevel.Warning);
-        // The keys lie in the data folder, which only this user can read; how to protect them further is in the configuration reference.
+        // That the key ring lies unencrypted in the data folder is by design: the folder's permissions guard it.
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         // A failed start is told in one line by RunAsync; and without this logger Kestrel makes no activity per request that nobody reads.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
@@ -116,7 +116,7 @@ public static class PlatformHost
         {
             options.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
             options.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
-            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+            options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
             options.SerializerOptions.MaxDepth = builder.Configuration.GetValue("Limits:MaxJsonDepth", 64);
         });
         builder.WebHost.ConfigureKestrel((_, kestrel) =>
@@ -136,6 +136,11 @@ public static class PlatformHost
     {
         public void Configure(Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions options) =>
             options.XmlRepository = new Microsoft.AspNetCore.DataProtection.Repositories.FileSystemXmlRepository(
-                System.IO.Directory.CreateDirectory(Path.Combine(data.Value.Directory, "keys")), loggers);
+                OwnFolder(Path.Combine(data.Value.Directory, "keys")), loggers);
+
+        // For nobody but the user that the process runs as.
+        private static DirectoryInfo OwnFolder(string path) => OperatingSystem.IsWindows()
+            ? System.IO.Directory.CreateDirectory(path)
+            : System.IO.Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 }

@@ -14,6 +14,9 @@ public interface IEventSpool
     /// <param name="record">UTF-8 JSON object, at most 60 kB.</param>
     /// <returns>False when the spool is full: the consumer has been standing still for long.</returns>
     bool Append(SpoolKind kind, ReadOnlySpan<byte> record);
+
+    /// <summary>True when little room is left; new work should be refused, so that work in progress still finds some.</summary>
+    bool IsNearlyFull { get; }
 }
 
 /// <summary>The batch events that a spool makes.</summary>

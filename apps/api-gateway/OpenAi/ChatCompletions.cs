@@ -8,6 +8,7 @@ using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Limits;
+using MultiAgent.Hosting.Telemetry;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Models.Providers;
 
@@ -15,7 +16,7 @@ namespace MultiAgent.Gateway.OpenAi;
 
 /// <summary><c>POST /v1/chat/completions</c>: relays a model's or an agent's answer as bytes.</summary>
 internal sealed class ChatCompletions(
-    IModelDispatcher models, IAgentCompletions agents, CompletionJourneys journeys, GatewayMetrics metrics, KeepAlive keepAlive,
+    IModelDispatcher models, IAgentCompletions agents, CompletionJourneys journeys, ChatMetrics metrics, KeepAlive keepAlive,
     IOptions<LimitsOptions> limits, TimeProvider time)
 {
     private const string AgentPrefix = "agent/";
@@ -25,7 +26,6 @@ internal sealed class ChatCompletions(
     public async Task HandleAsync(HttpContext context)
     {
         RequestInfo info = RequestInfo.Of(context);
-        metrics.ChatRequested();
         using RequestBytes body = await RequestBytes.ReadAsync(context.Request, context.RequestAborted);
         RequestEnvelope envelope;
         try
@@ -45,7 +45,8 @@ internal sealed class ChatCompletions(
     private async Task RelayModelAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
     {
         Caller caller = info.Caller!;
-        string outcome = "failed";
+        metrics.Requested("model");
+        var books = new CompletionBooks(journeys, metrics, context, info, envelope.User);
         try
         {
             await using ModelExchange exchange = await models.SendAsync(new ModelCall
@@ -55,53 +56,47 @@ internal sealed class ChatCompletions(
                 Usage = new UsageContext { TenantId = caller.TenantId, ApiKeyId = caller.ApiKeyId, UserId = caller.UserId, RequestId = info.RequestId },
             }, context.RequestAborted);
             WriteHeaders(context.Response, info, exchange);
-            outcome = exchange.IsEventStream
-                ? await ResponseRelay.StreamAsync(context, exchange.Body, keepAlive)
-                : await ResponseRelay.JsonAsync(context, exchange.StatusCode, exchange.Body);
+            if (exchange.IsEventStream) books.Close(await ResponseRelay.StreamAsync(context, exchange.Body, keepAlive, exchange, books));
+            else
+            {
+                books.Close(exchange.StatusCode < 400 ? "completed" : "failed");
+                await ResponseRelay.JsonAsync(context, exchange.StatusCode, exchange.Body);
+            }
         }
         catch (ModelException e)
         {
+            books.Close("failed");
             await ErrorWriter.WriteAsync(context, e.Status, e.Code, e.Message, retryAfter: e.RetryAfter);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            outcome = "abandoned";
+            books.Close("abandoned");
             if (!context.Response.HasStarted) context.Response.StatusCode = 499;
         }
         finally
         {
-            // In the books before the response ends, so that an answer that a client has seen whole is always counted.
-            journeys.Record(context, info, envelope.User, outcome);
-            metrics.ChatCompleted(outcome);
+            books.Close("failed");
         }
     }
 
     private async Task RelayAgentAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
     {
-        string outcome = "failed";
-        try
+        // The orchestrator keeps the books of its runs.
+        await using IAgentCompletion completion = await agents.CompleteAsync(new AgentCompletionRequest
         {
-            await using IAgentCompletion completion = await agents.CompleteAsync(new AgentCompletionRequest
-            {
-                Caller = info.Caller!,
-                Agent = envelope.Model[AgentPrefix.Length..],
-                Body = body,
-                Stream = envelope.Stream,
-                RequestId = info.RequestId,
-                IdempotencyKey = context.Request.IdempotencyKey(),
-                JourneyId = CompletionJourneys.JourneyIdOf(context.Request),
-            }, context.RequestAborted);
-            IHeaderDictionary headers = context.Response.Headers;
-            if (completion.RunId is { } runId) headers["x-maap-run-id"] = runId;
-            if (completion.RetryAfterSeconds is { } retry) headers.RetryAfter = retry.ToString(CultureInfo.InvariantCulture);
-            outcome = envelope.Stream && completion.StatusCode == 200
-                ? await ResponseRelay.StreamAsync(context, completion.Body, keepAlive)
-                : await ResponseRelay.JsonAsync(context, completion.StatusCode, completion.Body);
-        }
-        finally
-        {
-            metrics.ChatCompleted(outcome);
-        }
+            Caller = info.Caller!,
+            Agent = envelope.Model[AgentPrefix.Length..],
+            Body = body,
+            Stream = envelope.Stream,
+            RequestId = info.RequestId,
+            IdempotencyKey = context.Request.IdempotencyKey(),
+            JourneyId = CompletionJourneys.JourneyIdOf(context.Request),
+        }, context.RequestAborted);
+        IHeaderDictionary headers = context.Response.Headers;
+        if (completion.RunId is { } runId) headers["x-maap-run-id"] = runId;
+        if (completion.RetryAfterSeconds is { } retry) headers.RetryAfter = retry.ToString(CultureInfo.InvariantCulture);
+        if (envelope.Stream && completion.StatusCode == 200) await ResponseRelay.StreamAsync(context, completion.Body, keepAlive, null, null);
+        else await ResponseRelay.JsonAsync(context, completion.StatusCode, completion.Body);
     }
 
     private void WriteHeaders(HttpResponse response, RequestInfo info, ModelExchange exchange)

@@ -13,7 +13,6 @@ internal static class OpenAiSurface
 {
     public static void AddOpenAiSurface(this IServiceCollection services)
     {
-        services.AddSingleton<GatewayMetrics>();
         services.AddSingleton<KeepAlive>();
         services.AddSingleton<CompletionJourneys>();
         services.AddSingleton<ChatCompletions>();

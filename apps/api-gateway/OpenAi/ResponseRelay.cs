@@ -6,11 +6,11 @@ using MultiAgent.Models.Dispatch;
 
 namespace MultiAgent.Gateway.OpenAi;
 
-/// <summary>Copies an answer to the client as it comes. Returns how it ended: <c>completed</c>, <c>failed</c> or <c>abandoned</c>.</summary>
+/// <summary>Copies an answer to the client as it comes.</summary>
 internal static class ResponseRelay
 {
     /// <summary>An answer that is small enough to have been read as a whole.</summary>
-    public static async ValueTask<string> JsonAsync(HttpContext context, int status, PipeReader body)
+    public static async ValueTask JsonAsync(HttpContext context, int status, PipeReader body)
     {
         HttpResponse response = context.Response;
         response.StatusCode = status;
@@ -27,12 +27,20 @@ internal static class ResponseRelay
             Copy(read.Buffer, response.BodyWriter);
             body.AdvanceTo(read.Buffer.End);
             await response.BodyWriter.FlushAsync(context.RequestAborted);
-            return status < 400 ? "completed" : "failed";
+            return;
         }
     }
 
-    /// <summary>Server-sent events. What breaks after the first byte is told in the stream, which then ends without <c>[DONE]</c>.</summary>
-    public static async ValueTask<string> StreamAsync(HttpContext context, PipeReader body, KeepAlive keepAlive)
+    /// <summary>
+    /// Server-sent events. What breaks after the first byte is told in the stream, which then ends without <c>[DONE]</c>.
+    /// </summary>
+    /// <param name="context">The request to answer.</param>
+    /// <param name="body">The events.</param>
+    /// <param name="keepAlive">Keeps the stream open while the answer is silent.</param>
+    /// <param name="exchange">The exchange behind the body, where it is a model's.</param>
+    /// <param name="books">Closed before the end of the exchange's answer is written.</param>
+    /// <returns>How it ended: <c>completed</c>, <c>failed</c> or <c>abandoned</c>.</returns>
+    public static async ValueTask<string> StreamAsync(HttpContext context, PipeReader body, KeepAlive keepAlive, ModelExchange? exchange, CompletionBooks? books)
     {
         HttpResponse response = context.Response;
         response.ContentType = "text/event-stream; charset=utf-8";
@@ -45,6 +53,7 @@ internal static class ResponseRelay
             while (true)
             {
                 ReadResult read = await body.ReadAsync(context.RequestAborted);
+                if (exchange is { AnswerComplete: true }) books?.Close("completed");
                 if (!read.Buffer.IsEmpty)
                 {
                     stream.Enter();

@@ -29,7 +29,7 @@ internal sealed class CompiledAgent
         Version = version;
         Spec = spec;
         Instructions = instructions;
-        Model = spec.Model ?? (spec.Tier is null ? "auto" : $"auto:{spec.Tier}");
+        Model = spec.Model ?? (spec.Tier is null ? "auto" : $"auto/{spec.Tier}");
         OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, _ => BusyPolicy.Reject };
         MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
         MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);

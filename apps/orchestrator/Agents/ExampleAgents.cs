@@ -3,11 +3,9 @@ using MultiAgent.Contracts.Clients;
 
 namespace MultiAgent.Orchestrator.Agents;
 
-/// <summary>Three agents to begin with. They run on the built-in model; changing <c>model</c> is all it takes to put them on another.</summary>
+/// <summary>Three agents to begin with. They name no model: the configured provider answers, or without one the built-in local model.</summary>
 internal sealed class ExampleAgents(AgentCommands commands) : ITenantSeeder
 {
-    private const string Model = "local/assistant";
-
     public async Task SeedAsync(string tenantId, CancellationToken cancellationToken)
     {
         foreach (AgentSpec agent in All) await commands.CreateAsync(tenantId, agent, "example", cancellationToken);
@@ -25,7 +23,6 @@ internal sealed class ExampleAgents(AgentCommands commands) : ITenantSeeder
                 Use the tool current_time for anything that depends on today's date or the time, and the tool calculator for every calculation, however small.
                 When you do not know something, say so.
                 """,
-            Model = Model,
             Tools = [new AgentTool { Name = "current_time" }, new AgentTool { Name = "calculator" }],
             OnBusy = "queue",
         },
@@ -56,7 +53,6 @@ internal sealed class ExampleAgents(AgentCommands commands) : ITenantSeeder
                 new AgentVariable { Name = "answer_hours", Description = "Hours within which a person answers", Default = Value("24") },
                 new AgentVariable { Name = "contact_email", Description = "Where a person can be reached" },
             ],
-            Model = Model,
             OnBusy = "queue",
         },
         new()
@@ -68,7 +64,6 @@ internal sealed class ExampleAgents(AgentCommands commands) : ITenantSeeder
                 Extract what the text says into JSON that follows the given schema. Take everything from the text; leave a list empty when the text has nothing for it.
                 Write dates as YYYY-MM-DD where the text gives day, month and year, and otherwise as they stand.
                 """,
-            Model = Model,
             ResponseFormat = Value("""
                 {"type":"object","properties":{
                 "summary":{"type":"string","description":"One sentence"},

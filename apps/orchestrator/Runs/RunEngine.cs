@@ -50,11 +50,11 @@ internal sealed partial class RunEngine
         (string TenantId, string Key) id = (request.Caller.TenantId, key);
         TaskCompletionSource<StartedRun> holder = _starting.GetOrAdd(id, mine);
         if (holder != mine) return Same(await holder.Task, request);
+        StartedRun started;
         try
         {
-            StartedRun started = _services.Store.FindByKey(id.TenantId, key) is { } existing ? Look(existing) : await AcceptAsync(request);
+            started = _services.Store.FindByKey(id.TenantId, key) is { } existing ? Look(existing) : await AcceptAsync(request);
             mine.SetResult(started);
-            return Same(started, request);
         }
         catch (Exception e)
         {
@@ -67,6 +67,7 @@ internal sealed partial class RunEngine
         {
             _starting.TryRemove(id, out _);
         }
+        return Same(started, request);
     }
 
     /// <summary>Stops a run of the tenant. It has ended when its outcome is there.</summary>

@@ -9,27 +9,29 @@ namespace MultiAgent.Orchestrator.Runs;
 internal sealed class RunMetrics
 {
     private readonly BoundedLabel _agents;
-    private readonly Counter<long> _chats = PlatformTelemetry.Meter.CreateCounter<long>("chat_requests", null, "Messages sent to agents, by surface.");
+    private readonly ChatMetrics _chats;
     private readonly Counter<long> _runs = PlatformTelemetry.Meter.CreateCounter<long>("agent_runs", null, "Runs that ended.");
     private readonly Histogram<double> _duration = PlatformTelemetry.Meter.CreateHistogram("agent_run_duration", "s", "Time from a run's start to its end.", null, PlatformTelemetry.LatencySeconds);
     private readonly Counter<long> _steps = PlatformTelemetry.Meter.CreateCounter<long>("agent_steps", null, "Model calls that runs made.");
     private readonly Counter<long> _toolCalls = PlatformTelemetry.Meter.CreateCounter<long>("tool_calls", null, "Calls of built-in tools.");
     private Func<int> _active = () => 0;
 
-    public RunMetrics(IOptions<TelemetryOptions> options)
+    public RunMetrics(IOptions<TelemetryOptions> options, ChatMetrics chats)
     {
+        _chats = chats;
         _agents = new BoundedLabel(options.Value.MaxLabelValues);
         PlatformTelemetry.Meter.CreateObservableGauge("agent_runs_active", () => _active(), null, "Runs that are active or waiting.");
     }
 
     public void ObserveActive(Func<int> count) => _active = count;
 
-    public void Accepted(RunRecord run) => _chats.Add(1, new KeyValuePair<string, object?>("surface", run.Surface));
+    public void Accepted(RunRecord run) => _chats.Requested(run.Surface);
 
     public void Ended(RunRecord run, TimeSpan duration)
     {
         var tags = new TagList { { "agent", _agents.Of(run.Agent) }, { "status", RunStatusNames.Of(run.Status) } };
         _runs.Add(1, tags);
+        _chats.Completed(run.Surface, RunStatusNames.Of(run.Status));
         _duration.Record(duration.TotalSeconds, tags);
         _steps.Add(run.Steps, new KeyValuePair<string, object?>("agent", _agents.Of(run.Agent)));
     }

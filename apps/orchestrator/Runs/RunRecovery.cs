@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using MultiAgent.Contracts;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 
@@ -33,6 +34,7 @@ internal sealed partial class RunRecovery(RunEngine engine, IRunStore store, Age
                 catch (Exception e) when (e is not OperationCanceledException)
                 {
                     LogNotResumed(e, run.Id);
+                    await FailAsync(run);
                 }
             }
             after = page[^1].Id;
@@ -66,6 +68,24 @@ internal sealed partial class RunRecovery(RunEngine engine, IRunStore store, Age
         }
         IEnumerable<ChatMessage> history = RunExecution.History(store, run, input);
         engine.Resume(live, RunReplay.Rebuild(agent, input, history, events));
+    }
+
+    // A run that cannot go on must not look as if it did.
+    private async Task FailAsync(RunRecord run)
+    {
+        try
+        {
+            long last = 0;
+            while (store.Events(run.TenantId, run.Id, last, 1000) is { Count: > 0 } events) last = events[^1].Seq;
+            RunRecord end = run with { Status = RunStatus.Failed, Error = new RunError(500, ErrorCodes.InternalError, "The run could not be taken up after a restart."), EndedAt = time.GetUtcNow() };
+            var log = new RunLog(run, time, last);
+            log.Ended(end);
+            await store.AppendAsync(new RunWrite { Run = run, Events = log.Take(), End = end, Event = RunEndedEvent.Of(end) });
+        }
+        catch (Exception e)
+        {
+            LogNotResumed(e, run.Id);
+        }
     }
 
     [LoggerMessage(EventId = 1, EventName = "RunsResumed", Level = LogLevel.Information, Message = "{Count} unfinished runs were taken up")]

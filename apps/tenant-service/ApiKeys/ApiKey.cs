@@ -1,7 +1,9 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using MultiAgent.Contracts;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Tenants.Tenants;
 
 namespace MultiAgent.Tenants.ApiKeys;
 
@@ -25,6 +27,18 @@ internal sealed class ApiKey : ITenantScoped
     public DateTimeOffset? LastUsedAt { get; set; }
     public required DateTimeOffset CreatedAt { get; init; }
 
+    /// <summary>A key for <paramref name="secret"/>, of which only prefix and hash are kept.</summary>
+    public static ApiKey Create(string name, Scopes scopes, string secret, string? createdBy, DateTimeOffset now) => new()
+    {
+        Id = Ids.New("key", now),
+        Name = name,
+        Prefix = ApiKeySecret.PrefixOf(secret),
+        SecretHash = ApiKeySecret.HashOf(secret),
+        Scopes = string.Join(' ', ScopeNames.ToNames(scopes)),
+        CreatedBy = createdBy,
+        CreatedAt = now,
+    };
+
     public Scopes ScopeSet()
     {
         var set = Contracts.Identity.Scopes.None;
@@ -36,5 +50,10 @@ internal sealed class ApiKey : ITenantScoped
 
 internal sealed class ApiKeyConfiguration : IEntityTypeConfiguration<ApiKey>
 {
-    public void Configure(EntityTypeBuilder<ApiKey> builder) => builder.ToTable("api_keys").HasKey(k => k.Id);
+    public void Configure(EntityTypeBuilder<ApiKey> builder)
+    {
+        builder.ToTable("api_keys").HasKey(k => k.Id);
+        // Tells EF Core to insert a new tenant first.
+        builder.HasOne<Tenant>().WithMany().HasForeignKey(k => k.TenantId);
+    }
 }

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Tenants.Tenants;
 
 namespace MultiAgent.Tenants.Users;
 
@@ -16,8 +17,6 @@ internal sealed class User : ITenantScoped
     public string PasswordHash { get; set; } = "";
     public required Role Role { get; set; }
     public UserStatus Status { get; set; } = UserStatus.Active;
-    public int FailedLogins { get; set; }
-    public DateTimeOffset? LockedUntil { get; set; }
     public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>Addresses are compared without case.</summary>
@@ -32,5 +31,10 @@ internal enum UserStatus
 
 internal sealed class UserConfiguration : IEntityTypeConfiguration<User>
 {
-    public void Configure(EntityTypeBuilder<User> builder) => builder.ToTable("users").HasKey(u => u.Id);
+    public void Configure(EntityTypeBuilder<User> builder)
+    {
+        builder.ToTable("users").HasKey(u => u.Id);
+        // Tells EF Core to insert a new tenant first.
+        builder.HasOne<Tenant>().WithMany().HasForeignKey(u => u.TenantId);
+    }
 }

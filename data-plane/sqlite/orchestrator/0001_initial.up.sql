@@ -59,8 +59,10 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX ux_messages_id ON messages (id);
 CREATE INDEX ix_messages_conversation ON messages (conversation_id, position);
 
+-- position is the order of acceptance: ids made in the same millisecond do not tell it, and a conversation's queue needs it.
 CREATE TABLE runs (
-    id              TEXT NOT NULL PRIMARY KEY,
+    position        INTEGER PRIMARY KEY,
+    id              TEXT NOT NULL,
     tenant_id       TEXT NOT NULL,
     conversation_id TEXT,
     agent_id        TEXT NOT NULL,
@@ -87,11 +89,12 @@ CREATE TABLE runs (
     created_at      INTEGER NOT NULL,
     started_at      INTEGER,
     ended_at        INTEGER
-) WITHOUT ROWID;
+);
+CREATE UNIQUE INDEX ux_runs_id ON runs (id);
 CREATE INDEX ix_runs_tenant ON runs (tenant_id, id);
 CREATE UNIQUE INDEX ux_runs_idempotency_key ON runs (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX ix_runs_active ON runs (id) WHERE status IN ('queued', 'running');
-CREATE INDEX ix_runs_conversation ON runs (conversation_id, id) WHERE conversation_id IS NOT NULL;
+CREATE INDEX ix_runs_conversation ON runs (conversation_id, position) WHERE conversation_id IS NOT NULL;
 
 -- The log of a run, append-only; seq is gapless from 1. A run's state is this log.
 CREATE TABLE run_events (

@@ -4,4 +4,7 @@ namespace MultiAgent.Contracts.Events;
 public interface IUsageSink
 {
     void Record(UsageRecord record);
+
+    /// <summary>False when records would find no room soon: begin nothing that has to be metered.</summary>
+    bool IsAccepting { get; }
 }

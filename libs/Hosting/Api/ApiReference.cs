@@ -35,7 +35,8 @@ internal static class ApiReference
         options.AddOperationTransformer((operation, context, _) =>
         {
             if (context.Description.ActionDescriptor.EndpointMetadata.OfType<RequiredScope>().LastOrDefault() is not { } required) return Task.CompletedTask;
-            operation.Description = $"{operation.Description}\n\nNeeds the scope `{string.Join("`, `", ScopeNames.ToNames(required.Scope))}`.".Trim();
+            if (required.Scope != Scopes.None)
+                operation.Description = $"{operation.Description}\n\nNeeds the scope `{string.Join("`, `", ScopeNames.ToNames(required.Scope))}`.".Trim();
             operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("bearer", context.Document)] = [] }];
             return Task.CompletedTask;
         });

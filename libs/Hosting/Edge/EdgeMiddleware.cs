@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -40,8 +41,8 @@ internal sealed partial class EdgeMiddleware(
             else
             {
                 await next(context);
-                if (context.Response.StatusCode is 404 or 405 or 415 && !context.Response.HasStarted && context.Response.ContentType is null && context.Response.ContentLength is null)
-                    await WriteUnmatchedAsync(context);
+                if (context.Response.StatusCode >= 400 && !context.Response.HasStarted && context.Response.ContentType is null && context.Response.ContentLength is null)
+                    await WriteBareAsync(context);
             }
         }
         catch (Exception e)
@@ -68,11 +69,16 @@ internal sealed partial class EdgeMiddleware(
         });
     }
 
-    private static Task WriteUnmatchedAsync(HttpContext context) => context.Response.StatusCode switch
+    /// <summary>Routing and the reading of bodies set a bare status for what they refuse.</summary>
+    private static Task WriteBareAsync(HttpContext context) => context.Response.StatusCode switch
     {
         405 => ErrorWriter.WriteAsync(context, 405, ErrorCodes.MethodNotAllowed, $"{context.Request.Method} is not allowed on {context.Request.Path}."),
         415 => ErrorWriter.WriteAsync(context, 415, ErrorCodes.UnsupportedMediaType, "Send the body as application/json."),
-        _ => ErrorWriter.WriteAsync(context, 404, ErrorCodes.UnknownUrl, $"There is nothing at {context.Request.Method} {context.Request.Path}."),
+        413 => ErrorWriter.WriteAsync(context, 413, ErrorCodes.BodyTooLarge, "The body is larger than this server accepts."),
+        408 => ErrorWriter.WriteAsync(context, 408, ErrorCodes.RequestTimeout, "The body arrived too slowly."),
+        404 => ErrorWriter.WriteAsync(context, 404, ErrorCodes.UnknownUrl, $"There is nothing at {context.Request.Method} {context.Request.Path}."),
+        >= 500 => ErrorWriter.WriteAsync(context, context.Response.StatusCode, ErrorCodes.InternalError, "The server failed. Quote the request id when you report this."),
+        _ => ErrorWriter.WriteAsync(context, context.Response.StatusCode, ErrorCodes.InvalidRequest, "The request cannot be read."),
     };
 
     private async Task HandleAsync(HttpContext context, Exception e)
@@ -89,6 +95,8 @@ internal sealed partial class EdgeMiddleware(
             BadHttpRequestException { StatusCode: 413 } => (413, ErrorCodes.BodyTooLarge, "The body is larger than this server accepts.", null, null),
             BadHttpRequestException { StatusCode: 415 } => (415, ErrorCodes.UnsupportedMediaType, "Send the body as application/json.", null, null),
             BadHttpRequestException { StatusCode: 408 } => (408, ErrorCodes.RequestTimeout, "The body arrived too slowly.", null, null),
+            BadHttpRequestException { InnerException: System.Text.Json.JsonException json } when json.Message.Contains("maximum configured depth", StringComparison.Ordinal) =>
+                (400, ErrorCodes.JsonTooDeep, "The JSON is nested deeper than this server accepts.", null, null),
             BadHttpRequestException { InnerException: System.Text.Json.JsonException json } => (400, ErrorCodes.InvalidJson, JsonMessage(json), json.Path, null),
             BadHttpRequestException bad => (bad.StatusCode, ErrorCodes.InvalidRequest, bad.Message, null, null),
             _ => (500, ErrorCodes.InternalError, "The server failed. Quote the request id when you report this.", (string?)null, (TimeSpan?)null),
@@ -106,12 +114,18 @@ internal sealed partial class EdgeMiddleware(
     private static string JsonMessage(System.Text.Json.JsonException e)
     {
         // The serializer's text names .NET types; what the client needs is the place.
+        if (UnknownMember().Match(e.Message) is { Success: true } unknown) return $"The member '{unknown.Groups[1].Value}' is not known here.";
+        if (MissingMembers().Match(e.Message) is { Success: true } missing) return $"Required members are missing: {missing.Groups[1].Value}.";
         string where = e.Path is { Length: > 1 } path ? $" at {path}" : "";
         string line = e.LineNumber is { } number ? $" (line {(number + 1).ToString(CultureInfo.InvariantCulture)})" : "";
-        return e.Message.Contains("missing required", StringComparison.Ordinal) || e.Message.Contains("could not be mapped", StringComparison.Ordinal)
-            ? e.Message.Split(" Path:")[0].Replace("JSON deserialization for type ", "", StringComparison.Ordinal)
-            : $"The JSON is invalid{where}{line}.";
+        return $"The JSON is invalid{where}{line}.";
     }
+
+    [GeneratedRegex("^The JSON property '(.{1,100})' could not be mapped")]
+    private static partial Regex UnknownMember();
+
+    [GeneratedRegex("missing required properties including: (.+?)\\.( Path:|$)")]
+    private static partial Regex MissingMembers();
 
     [LoggerMessage(EventId = 1, EventName = "RequestFailed", Level = LogLevel.Error, Message = "{Method} {Path} failed; request {RequestId}")]
     private partial void LogFailed(Exception e, string method, string path, string requestId);

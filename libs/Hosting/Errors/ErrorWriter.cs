@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
 using MultiAgent.Hosting.Edge;
 
 namespace MultiAgent.Hosting.Errors;
@@ -17,7 +18,11 @@ public static class ErrorWriter
     {
         HttpResponse response = context.Response;
         string requestId = RequestInfo.Of(context).RequestId;
+        // What the client was told of its rate limit stays true; everything else belonged to an answer that is not given.
+        KeyValuePair<string, StringValues>[] kept = [.. response.Headers.Where(static h =>
+            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase))];
         response.Clear();
+        foreach ((string name, StringValues value) in kept) response.Headers[name] = value;
         response.StatusCode = status;
         response.Headers["X-Request-Id"] = requestId;
         if (retryAfter is { } after)

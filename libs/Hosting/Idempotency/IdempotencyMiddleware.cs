@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using MultiAgent.Contracts;
+using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 
@@ -50,10 +51,11 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
 
     private async Task ExecuteAsync(HttpContext context, string key)
     {
-        string tenantId = context.GetCaller().TenantId;
+        Caller caller = context.GetCaller();
+        string tenantId = caller.TenantId;
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body, context.RequestAborted);
-        string hash = Hash(context.Request, body);
+        string hash = Hash(caller, context.Request, body);
         switch (await store.ClaimAsync(tenantId, key, hash, context.RequestAborted))
         {
             case ClaimOutcome.Mismatch:
@@ -71,8 +73,11 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
         body.Position = 0;
         Stream originalRequest = context.Request.Body, originalResponse = context.Response.Body;
         using var tee = new TeeStream(originalResponse, MaxStoredBytes);
+        CancellationToken clientLeft = context.RequestAborted;
         context.Request.Body = body;
         context.Response.Body = tee;
+        // From here on the request runs to its end even if the client leaves: it will come back and ask for the answer.
+        context.RequestAborted = CancellationToken.None;
         bool answered = false;
         try
         {
@@ -84,6 +89,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
         {
             context.Request.Body = originalRequest;
             context.Response.Body = originalResponse;
+            context.RequestAborted = clientLeft;
             // Also when the client has left: what was done must not be done again.
             if (answered)
                 await store.CompleteAsync(tenantId, key, new StoredResponse(context.Response.StatusCode, context.Response.ContentType, context.Response.Headers.Location, tee.Copy!.ToArray()));
@@ -92,10 +98,11 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
         }
     }
 
-    private static string Hash(HttpRequest request, MemoryStream body)
+    private static string Hash(Caller caller, HttpRequest request, MemoryStream body)
     {
+        // The caller is part of it: an answer may hold a secret, and is for nobody but the one who asked first.
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{request.Method} {request.Path}{request.QueryString}\n"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{caller.ApiKeyId ?? caller.UserId} {request.Method} {request.Path}{request.QueryString}\n"));
         hash.AppendData(body.GetBuffer().AsSpan(0, (int)body.Length));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

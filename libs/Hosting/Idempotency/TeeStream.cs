@@ -1,6 +1,9 @@
 namespace MultiAgent.Hosting.Idempotency;
 
-/// <summary>Writes through to a stream and keeps a copy up to a maximum, above which the copy is given up.</summary>
+/// <summary>
+/// Writes through to a stream and keeps a copy up to a maximum, above which the copy is given up. A client that has left
+/// does not disturb the copy.
+/// </summary>
 internal sealed class TeeStream(Stream inner, int maxCopy) : Stream
 {
     /// <summary>What was written; null when it was too much to keep.</summary>
@@ -24,14 +27,36 @@ internal sealed class TeeStream(Stream inner, int maxCopy) : Stream
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         Keep(buffer.Span);
-        return inner.WriteAsync(buffer, cancellationToken);
+        return WriteInnerAsync(buffer, cancellationToken);
     }
 
     public override void Flush() => inner.Flush();
-    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+    public override async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await inner.FlushAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // Nobody reads any more; the copy is whole.
+        }
+    }
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
     public override void SetLength(long value) => throw new NotSupportedException();
+
+    private async ValueTask WriteInnerAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await inner.WriteAsync(buffer, cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // Nobody reads any more; the copy is whole.
+        }
+    }
 
     private void Keep(ReadOnlySpan<byte> bytes)
     {

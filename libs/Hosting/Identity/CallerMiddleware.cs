@@ -66,10 +66,8 @@ internal sealed class CallerMiddleware(RequestDelegate next, ITenantDirectory di
         {
             metrics.Refused("rate_limited");
             string retry = Math.Max(1, (long)Math.Ceiling(decision.RetryAfter.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-            Task write = ErrorWriter.WriteAsync(context, 429, ErrorCodes.RateLimitExceeded,
+            return ErrorWriter.WriteAsync(context, 429, ErrorCodes.RateLimitExceeded,
                 $"The rate limit of {decision.Limit} requests per minute is used up. Try again in {retry} s.", retryAfter: decision.RetryAfter);
-            WriteHeaders(context, decision);
-            return write;
         }
         if (!caller.Has(scope))
             return ErrorWriter.WriteAsync(context, 403, ErrorCodes.MissingScope, $"This needs the scope '{string.Join(", ", ScopeNames.ToNames(scope))}', which the credential does not have.");

@@ -9,7 +9,7 @@ public sealed record RequiredScope(Scopes Scope);
 /// <summary>Endpoint metadata: anybody may call it.</summary>
 public sealed record AnonymousCaller;
 
-/// <summary>Declares who may call an endpoint or group. One of the two is needed on every endpoint; the start fails otherwise.</summary>
+/// <summary>Declares who may call an endpoint or group. One of them is needed on every endpoint; the start fails otherwise.</summary>
 public static class EndpointAccess
 {
     public static TBuilder RequireScope<TBuilder>(this TBuilder builder, Scopes scope) where TBuilder : IEndpointConventionBuilder
@@ -22,6 +22,10 @@ public static class EndpointAccess
         });
         return builder;
     }
+
+    /// <summary>For endpoints about the caller itself: any valid credential will do, whatever its scopes.</summary>
+    public static TBuilder AllowAnyCaller<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder =>
+        builder.RequireScope(Scopes.None);
 
     public static TBuilder AllowAnonymousCaller<TBuilder>(this TBuilder builder) where TBuilder : IEndpointConventionBuilder
     {

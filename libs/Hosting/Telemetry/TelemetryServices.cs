@@ -22,6 +22,7 @@ internal static class TelemetryServices
         builder.Services.AddOptions<TelemetryOptions>().BindConfiguration("Telemetry");
         builder.Services.TryAddSingleton<HttpMetrics>();
         builder.Services.TryAddSingleton<ActiveUsers>();
+        builder.Services.TryAddSingleton<ChatMetrics>();
         bool otlp = builder.Configuration.AsEnumerable().Any(e =>
             e.Key.StartsWith("OTEL_EXPORTER_OTLP_", StringComparison.OrdinalIgnoreCase) && e.Key.EndsWith("ENDPOINT", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrEmpty(e.Value));
 

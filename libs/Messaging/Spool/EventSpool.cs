@@ -25,6 +25,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
     private readonly Lazy<SpoolArea[]> _areas;
     private readonly SemaphoreSlim _filled = new(0, 1);
     private SpoolArea? _active;
+    private volatile bool _nearlyFull;
     private bool _disposed;
     private long _dropped;
 
@@ -47,6 +48,8 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
     {
         get { lock (_lock) return Active.Used; }
     }
+
+    public bool IsNearlyFull => _nearlyFull;
 
     /// <summary>Records that found no room.</summary>
     public long Dropped => Volatile.Read(ref _dropped);
@@ -72,6 +75,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
             ObjectDisposedException.ThrowIf(_disposed, this);
             wasEmpty = Active.IsEmpty;
             appended = Active.TryAppend(kind, record);
+            _nearlyFull = Active.Used > 0.8;
         }
         if (!appended)
         {
@@ -151,6 +155,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
             // The empty one becomes the next to fill; its sequence is set before any record can be in it.
             other.Sequence = active.Sequence + 1;
             _active = other;
+            _nearlyFull = false;
         }
         await PublishAsync(active, cancellationToken);
         if (!other.IsEmpty) Wake();

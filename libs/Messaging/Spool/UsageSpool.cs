@@ -10,6 +10,8 @@ internal sealed class UsageSpool(IEventSpool spool) : IUsageSink
     [ThreadStatic]
     private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Json)? t_writer;
 
+    public bool IsAccepting => !spool.IsNearlyFull;
+
     public void Record(UsageRecord record)
     {
         (ArrayBufferWriter<byte> buffer, Utf8JsonWriter json) = t_writer ??= Create();

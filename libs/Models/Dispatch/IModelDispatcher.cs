@@ -69,6 +69,12 @@ public abstract class ModelExchange : IAsyncDisposable
     public virtual TimeSpan UpstreamTime => TimeSpan.Zero;
 
     /// <summary>
+    /// True once what was read holds the end of the answer. The usage is recorded by then, so that whoever hands the rest to a
+    /// client knows that the call is in the books.
+    /// </summary>
+    public virtual bool AnswerComplete => false;
+
+    /// <summary>
     /// The body in the OpenAI dialect. In a stream the usage chunk (<c>"choices":[]</c>) is there only if the client asked for it.
     /// Reading throws <see cref="ModelException"/> when the provider breaks off.
     /// </summary>

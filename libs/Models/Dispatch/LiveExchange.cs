@@ -20,7 +20,8 @@ internal sealed class LiveExchange : ModelExchange
     private readonly Attempt _attempt;
     private TokenUsage? _usage;
     private string? _errorCode;
-    private bool _settled;
+    private bool _recorded;
+    private bool _disposed;
 
     public LiveExchange(ModelDispatcher dispatcher, ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, Attempt attempt)
     {
@@ -54,30 +55,40 @@ internal sealed class LiveExchange : ModelExchange
 
     public override decimal? CostUsd => Usage is { } usage ? Model.Price?.Cost(usage) : null;
 
+    public override bool AnswerComplete => _filter is null || _filter.Done || _filter.Completed;
+
     /// <summary>A JSON answer is there as a whole before it is handed out, and so is its usage.</summary>
-    public void SetUsage(TokenUsage usage) => _usage = usage;
+    public void Complete(TokenUsage usage)
+    {
+        _usage = usage;
+        Record();
+    }
 
     public override async ValueTask DisposeAsync()
     {
-        if (_settled) return;
-        _settled = true;
-        TokenUsage usage = Settle();
-        string status = StatusCode >= 400 || _errorCode is not null ? "error" : "ok";
-        if (_filter is not null && _errorCode is null)
-        {
-            if (_filter.Failed) (status, _errorCode) = ("error", ErrorCodes.ProviderError);
-            else if (!_filter.Completed && !_filter.Done) status = "cancelled";
-        }
-        else if (_errorCode == ErrorCodes.ProviderStreamInterrupted) status = "interrupted";
-        _dispatcher.Record(_call, Model, _deployment, _attempt, usage, status, _errorCode);
+        if (_disposed) return;
+        _disposed = true;
+        Record();
         _filter?.Complete();
         await _response.DisposeAsync();
+    }
+
+    /// <summary>Meters the answer, once: before its last bytes are handed out, or when it is given up.</summary>
+    private void Record()
+    {
+        if (_recorded) return;
+        _recorded = true;
+        TokenUsage usage = Settle();
+        string status = "ok";
+        if (_errorCode is not null) status = "interrupted";
+        else if (_filter is { Failed: true }) (status, _errorCode) = ("error", ErrorCodes.ProviderError);
+        else if (!AnswerComplete) status = "cancelled";
+        _dispatcher.Record(_call, Model, _deployment, _attempt, usage, status, _errorCode);
     }
 
     private TokenUsage Settle()
     {
         if (_usage is { } known) return known;
-        if (StatusCode >= 400) return default;
         _usage = _filter?.Usage ?? _response.UsageSoFar ?? _dispatcher.Estimate(_call, _filter);
         return _usage.Value;
     }
@@ -94,7 +105,8 @@ internal sealed class LiveExchange : ModelExchange
                 ReadResult result = await filter.ReadAsync(cancellationToken);
                 if (result.IsCompleted && !filter.Done && !filter.Finished && !filter.Failed)
                     throw new UpstreamException(UpstreamFailure.ConnectionLost, "The provider ended its stream before the answer was complete.");
-                if (!result.IsCompleted && exchange.TimeIsUp)
+                if (exchange.AnswerComplete) exchange.Record();
+                else if (exchange.TimeIsUp)
                     throw new UpstreamException(UpstreamFailure.TotalTimeout, "The answer took longer than allowed.");
                 return result;
             }

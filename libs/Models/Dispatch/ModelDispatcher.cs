@@ -32,6 +32,8 @@ internal sealed partial class ModelDispatcher(
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ModelExchange> SendAsync(ModelCall call, CancellationToken cancellationToken)
     {
+        // What could not be metered is not done: money is in play.
+        if (!sink.IsAccepting) throw new ModelException(503, ErrorCodes.Overloaded, "Usage cannot be stored at the moment.") { RetryAfter = TimeSpan.FromSeconds(5) };
         ModelCatalogue models = catalogue.Current;
         IReadOnlyList<ModelEntry> candidates = Candidates(models, call.Envelope.Model);
         var walk = new Walk();
@@ -218,7 +220,7 @@ internal sealed partial class ModelDispatcher(
         TokenUsage? usage = CheckJson(body.IsSingleSegment ? body.FirstSpan : body.ToArray());
         response.Body.AdvanceTo(body.Start);
         var exchange = new LiveExchange(this, call, model, deployment, response, new Attempt(number, started, firstByte));
-        exchange.SetUsage(usage ?? UsageEstimator.Estimate(call, body.ToArray()));
+        exchange.Complete(usage ?? UsageEstimator.Estimate(call, body.ToArray()));
         return exchange;
     }
 

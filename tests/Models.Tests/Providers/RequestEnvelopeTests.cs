@@ -29,17 +29,12 @@ public sealed class RequestEnvelopeTests
         Assert.Equal("\"mô-hình\"", Encoding.UTF8.GetString(body.AsSpan(start, length)));
     }
 
-    [Fact]
-    public void Parse_DuplicateMembers_LastOneCountsAsInOtherParsers()
-    {
-        const string Body = """{"model":"a","stream":true,"model":"b","stream":false}""";
-
-        RequestEnvelope envelope = Parse(Body);
-
-        Assert.Equal(("b", false), (envelope.Model, envelope.Stream));
-        Assert.Equal(JsonDocument.Parse(Body).RootElement.GetProperty("model").GetString(), envelope.Model);
-        Assert.Equal("\"b\"", Body.Substring(envelope.ModelSpan.Start, envelope.ModelSpan.Length));
-    }
+    [Theory]
+    [InlineData("""{"model":"cheap","model":"dear"}""", "model")]
+    [InlineData("""{"model":"a","\u006dodel":"b"}""", "model")]
+    [InlineData("""{"model":"a","stream_options":{},"stream_options":{"include_usage":true}}""", "stream_options")]
+    public void Parse_MemberTwice_IsRefusedSinceTheProviderMightReadTheOther(string body, string param) =>
+        Assert.Equal(param, Assert.Throws<EnvelopeException>(() => Parse(body)).Param);
 
     [Fact]
     public void Parse_EscapedName_IsTheSameMember() => Assert.Equal("a", Parse("""{"\u006dodel":"a"}""").Model);

@@ -11,7 +11,7 @@ public sealed class ChatTests
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync();
 
-        (int status, JsonElement body, _) = await host.Alpha.PostAsync("/api/v1/chat", new { agent = "helper", message = "Hi" });
+        (int status, JsonElement body, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "helper", message = "Hi" });
 
         Assert.Equal(200, status);
         Assert.StartsWith("run_", body.Text("runId"));
@@ -62,9 +62,9 @@ public sealed class ChatTests
     {
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync();
-        (_, JsonElement first, _) = await host.Alpha.PostAsync("/api/v1/chat", new { agent = "helper", message = "One" });
+        (_, JsonElement first, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "helper", message = "One" });
 
-        (int status, JsonElement second, _) = await host.Alpha.PostAsync("/api/v1/chat", new { message = "Two", conversationId = first.Text("conversationId") });
+        (int status, JsonElement second, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { message = "Two", conversationId = first.Text("conversationId") });
 
         Assert.Equal(200, status);
         Assert.Equal(first.Text("conversationId"), second.Text("conversationId"));

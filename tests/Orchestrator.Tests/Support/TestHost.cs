@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MultiAgent.Contracts.Clients;
 using MultiAgent.Contracts.Identity;
@@ -62,6 +63,7 @@ internal sealed class TestHost : IAsyncDisposable
             builder.Services.AddSingleton<ITenantDirectory, FakeTenants>();
             builder.Services.AddSingleton<IModelDispatcher>(model);
             builder.Services.AddSingleton<IEventSpool>(spool);
+            builder.Services.PostConfigure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(3));
             configure?.Invoke(builder.Services);
         });
         await PlatformHost.StartAsync(app);
@@ -123,6 +125,8 @@ internal sealed class FakeSpool : IEventSpool
 
     public IReadOnlyList<JsonElement> Journeys => [.. _records];
 
+    public bool IsNearlyFull => false;
+
     public bool Append(SpoolKind kind, ReadOnlySpan<byte> record)
     {
         Assert.Equal(SpoolKind.Journey, kind);
@@ -144,10 +148,10 @@ internal static class HttpSteps
         return ((int)response.StatusCode, content.Length == 0 ? default : JsonDocument.Parse(content).RootElement.Clone(), response);
     }
 
-    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> PostAsync(this HttpClient client, string path, object body, params (string Name, string Value)[] headers) =>
+    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> PostJsonAsync(this HttpClient client, string path, object body, params (string Name, string Value)[] headers) =>
         client.SendAsync(HttpMethod.Post, path, body, headers);
 
-    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> GetAsync(this HttpClient client, string path, params (string Name, string Value)[] headers) =>
+    public static Task<(int Status, JsonElement Body, HttpResponseMessage Response)> GetJsonAsync(this HttpClient client, string path, params (string Name, string Value)[] headers) =>
         client.SendAsync(HttpMethod.Get, path, null, headers);
 
     /// <summary>Makes an agent; <paramref name="more"/> adds members.</summary>
@@ -156,7 +160,7 @@ internal static class HttpSteps
         var agent = new Dictionary<string, object?> { ["slug"] = slug, ["name"] = slug, ["instructions"] = "Help.", ["model"] = "fake/model" };
         if (more is not null)
             foreach (JsonProperty property in JsonSerializer.SerializeToElement(more).EnumerateObject()) agent[property.Name] = property.Value;
-        (int status, JsonElement body, _) = await client.PostAsync("/api/v1/agents", agent);
+        (int status, JsonElement body, _) = await client.PostJsonAsync("/api/v1/agents", agent);
         Assert.True(status == 201, body.ToString());
         return body;
     }

@@ -1,0 +1,44 @@
+using System.Text.Json;
+using MultiAgent.Data.Sqlite;
+
+namespace MultiAgent.Orchestrator.Tests.Support;
+
+/// <summary>Waits for conditions, with a deadline.</summary>
+internal static class Waiting
+{
+    public static async Task UntilAsync(Func<Task<bool>> condition, string what)
+    {
+        using var deadline = new CancellationTokenSource(TestHost.Deadline);
+        while (!await condition())
+        {
+            if (deadline.IsCancellationRequested) throw new TimeoutException($"Not reached: {what}");
+            await Task.Delay(10, CancellationToken.None);
+        }
+    }
+
+    public static Task WaitForRequestsAsync(this FakeDispatcher model, int count) => UntilAsync(() => Task.FromResult(model.Requests.Count >= count), $"{count} requests to the model");
+
+    /// <summary>The newest run, once it has ended.</summary>
+    public static async Task<JsonElement> WaitForRunAsync(this HttpClient client, string? id = null)
+    {
+        JsonElement run = default;
+        await UntilAsync(async () =>
+        {
+            (_, JsonElement body, _) = await client.GetJsonAsync(id is null ? "/api/v1/runs?limit=1" : $"/api/v1/runs/{id}");
+            run = id is null ? body.GetProperty("data")[0] : body;
+            return run.Text("status") is "completed" or "failed" or "cancelled";
+        }, "the end of the run");
+        return run;
+    }
+
+    public static Task WaitForStatusAsync(this HttpClient client, string id, string status) =>
+        UntilAsync(async () => (await client.GetJsonAsync($"/api/v1/runs/{id}")).Body.Text("status") == status, $"run {status}");
+
+    public static string[] OutboxSubjects(this TestHost host) => host.Database.Read(session =>
+    {
+        SqliteStatement read = session.Prepare("SELECT subject FROM outbox ORDER BY seq");
+        var subjects = new List<string>();
+        while (read.Step()) subjects.Add(read.Text(0));
+        return subjects.ToArray();
+    });
+}
