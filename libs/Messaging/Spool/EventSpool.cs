@@ -13,10 +13,11 @@ namespace MultiAgent.Messaging.Spool;
 /// </summary>
 internal sealed partial class EventSpool : BackgroundService, IEventSpool
 {
-    private const int MaxRecord = 60_000;
-    private const int RecordsPerEvent = 500;
-    private const int BytesPerEvent = 512 * 1024;
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(25);
+    private const int MaxRecord = 16_000;
+
+    // Below the size at which arrays count as large objects, which only a full collection frees.
+    private const int BytesPerEvent = 60 * 1024;
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _lock = new();
     private readonly IEventBus _bus;
@@ -177,13 +178,13 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
         {
             if (!open.TryGetValue(kind, out (ArrayBufferWriter<byte> Bytes, int Count) batch))
             {
-                batch = (new ArrayBufferWriter<byte>(16 * 1024), 0);
+                batch = (new ArrayBufferWriter<byte>(BytesPerEvent + 2048), 0);
                 batch.Bytes.Write(kind == SpoolKind.Usage ? "{\"records\":["u8 : "{\"changes\":["u8);
             }
             if (batch.Count > 0) batch.Bytes.Write(","u8);
             batch.Bytes.Write(record);
             batch.Count++;
-            if (batch.Count >= RecordsPerEvent || batch.Bytes.WrittenCount > BytesPerEvent)
+            if (batch.Bytes.WrittenCount > BytesPerEvent - record.Length)
             {
                 open.Remove(kind);
                 events.Add(Close(area, kind, batch.Bytes, events.Count));
