@@ -73,6 +73,7 @@ public static class PlatformHost
     /// <summary>Migrates the databases, runs the start-up tasks, then listens.</summary>
     public static async Task StartAsync(WebApplication app, CancellationToken cancellationToken = default)
     {
+        CheckUrls(app.Configuration["urls"]);
         DataOptions data = app.Services.GetRequiredService<IOptions<DataOptions>>().Value;
         app.Services.GetRequiredService<DataDirectory>().Prepare(data);
         foreach (RegisteredDatabase registered in app.Services.GetServices<RegisteredDatabase>())
@@ -83,6 +84,17 @@ public static class PlatformHost
         await app.StartAsync(cancellationToken);
         foreach (IStartedMessage message in app.Services.GetServices<IStartedMessage>())
             message.Write(app.Urls.FirstOrDefault() ?? DefaultUrl, Console.Out);
+    }
+
+    // To the server a host that it cannot read means every address of the machine: a slip of the pen must not open the door.
+    private static void CheckUrls(string? urls)
+    {
+        foreach (string url in (urls ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            string readable = url.Replace("://*", "://localhost", StringComparison.Ordinal).Replace("://+", "://localhost", StringComparison.Ordinal);
+            if (!Uri.TryCreate(readable, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
+                throw new StartupException($"'{url}' is not an address to listen on. Use --urls http://localhost:8080 or the like.");
+        }
     }
 
     private static void AddHost(WebApplicationBuilder builder, string name)

@@ -41,7 +41,7 @@ internal sealed partial class OutboxRelay(SqliteDatabase database, IEventBus bus
         if (events.Count == 0) return 0;
         await bus.PublishAsync(events);
         // A crash here publishes them again at the next start; the bus drops ids it knows.
-        await database.Writer.WriteAsync(session => { session.Prepare("DELETE FROM outbox WHERE seq <= ?1").Bind(1, last).Execute(); });
+        await database.Writer.WriteAsync(session => { session.Prepare("/* all tenants */ DELETE FROM outbox WHERE seq <= ?1").Bind(1, last).Execute(); });
         return events.Count;
     }
 

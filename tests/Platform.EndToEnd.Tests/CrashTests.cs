@@ -154,7 +154,15 @@ public sealed class CrashTests : IDisposable
             Assert.Single(events, e => e.GetProperty("type").GetString() is "run.completed" or "run.failed" or "run.cancelled" or "completed" or "failed" or "cancelled");
         }
         // Every run is a journey with an end.
-        await Eventually.TrueAsync(async () => (await AllAsync(reader, "/api/v1/journeys?status=active")).Count == 0, "no journey of an ended run is active");
+        int active = -1;
+        try
+        {
+            await Eventually.TrueAsync(async () => (active = (await AllAsync(reader, "/api/v1/journeys?status=active")).Count) == 0, "no journey of an ended run is active");
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"{active} journeys of {status.Count} ended runs are active.");
+        }
     }
 
     private static (long, long, string?) Facts(JsonElement record) =>

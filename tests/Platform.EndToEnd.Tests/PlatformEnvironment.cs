@@ -11,7 +11,7 @@ internal static class PlatformEnvironment
         var environment = new Dictionary<string, string?>
         {
             ["MAAP_BOOTSTRAP_API_KEY"] = Key,
-            ["MAAP_BOOTSTRAP_ADMIN_PASSWORD"] = "correct horse battery staple",
+            ["MAAP_BOOTSTRAP_ADMIN_PASSWORD"] = TestPlatform.DemoPassword,
         };
         if (provider is not null)
         {

@@ -17,6 +17,9 @@ public sealed class RunningPlatform : IAsyncLifetime
         Provider = await FakeProvider.StartAsync();
         Provider.Default = BehaveAsync;
         Process = await PlatformProcess.StartAsync(_data.Path, PlatformEnvironment.With(Provider));
+        using HttpClient client = Process.ClientFor(PlatformEnvironment.Key);
+        await client.AddLocalAgentAsync();
+        await client.PostJsonAsync("/api/v1/agents", """{"slug":"endless","name":"Endless","instructions":"Talk.","model":"fake/endless"}""", System.Net.HttpStatusCode.Created);
     }
 
     public async ValueTask DisposeAsync()
@@ -42,7 +45,8 @@ public sealed class RunningPlatform : IAsyncLifetime
             case "schema":
                 await FakeProvider.AnswerAsync(context, """{"name":"Maria","age":34}""");
                 break;
-            case "limited":
+            case "limited" or "limited-for-node":
+                // One model for each client: the platform leaves a limited one alone for as long as it asked.
                 await FakeProvider.Error(429, "rate_limit_exceeded", "120")(context);
                 break;
             case "broken":

@@ -54,7 +54,7 @@ public sealed partial class StartTests : IDisposable
         await client.GetJsonAsync("/v1/models");
 
         await Eventually.TrueAsync(() => platform.Output.Any(l => l.Contains("-d '", StringComparison.Ordinal)), "the curl command");
-        Assert.DoesNotContain(platform.Output, l => l.Contains(PlatformEnvironment.Key, StringComparison.Ordinal) || l.Contains("correct horse", StringComparison.Ordinal));
+        Assert.DoesNotContain(platform.Output, l => l.Contains(PlatformEnvironment.Key, StringComparison.Ordinal) || l.Contains(TestPlatform.DemoPassword, StringComparison.Ordinal));
         Assert.Empty(platform.Errors);
     }
 

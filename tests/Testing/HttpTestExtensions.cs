@@ -52,6 +52,11 @@ public static class HttpTestExtensions
         return await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
+    /// <summary>Makes the agent <c>helper</c>, which answers with the built-in model whatever providers there are.</summary>
+    public static Task<JsonElement> AddLocalAgentAsync(this HttpClient client) => client.PostJsonAsync("/api/v1/agents", """
+        {"slug":"helper","name":"Helper","model":"local/assistant","instructions":"Use the calculator for every calculation.","tools":[{"name":"current_time"},{"name":"calculator"}],"onBusy":"queue"}
+        """, HttpStatusCode.Created);
+
     private static async Task<JsonElement> Checked(HttpResponseMessage response, HttpStatusCode status)
     {
         if (response.StatusCode == status) return await response.ReadJsonAsync();

@@ -20,6 +20,9 @@ public sealed class TestPlatform : IAsyncDisposable
     /// <summary>The key of tenant A, the tenant <c>demo</c> of the first start.</summary>
     public const string DemoKey = "maap_the-key-of-the-demo-tenant-in-tests";
 
+    /// <summary>The password of tenant A's owner, <c>owner@demo.local</c>.</summary>
+    public const string DemoPassword = "Seven quiet herons 41 by the mill";
+
     /// <summary>A model with prices: 2.5 in, 0.25 cached, 10 out.</summary>
     public const string Priced = "fake/priced";
 
@@ -76,8 +79,8 @@ public sealed class TestPlatform : IAsyncDisposable
     /// <summary>A further tenant.</summary>
     public TestTenant AddTenant(string slug, int? requestsPerMinute = null, int? burst = null)
     {
-        string id = Tenants.AddTenant(DataFolder, slug, requestsPerMinute, burst);
-        string key = Tenants.AddKey(DataFolder, id);
+        string id = TenantRows.AddTenant(DataFolder, slug, requestsPerMinute, burst);
+        string key = TenantRows.AddKey(DataFolder, id);
         return new TestTenant(id, key, ClientFor(key));
     }
 
@@ -119,7 +122,9 @@ public sealed class TestPlatform : IAsyncDisposable
                 _services?.Invoke(builder.Services);
             });
         await PlatformHost.StartAsync(_app);
-        Demo = new TestTenant(Tenants.IdOf(DataFolder, "demo"), DemoKey, ClientFor(DemoKey));
+        bool first = Demo is null;
+        Demo = new TestTenant(TenantRows.IdOf(DataFolder, "demo"), DemoKey, ClientFor(DemoKey));
+        if (first) await Client.AddLocalAgentAsync();
     }
 
     private async Task StopAsync()
@@ -137,7 +142,7 @@ public sealed class TestPlatform : IAsyncDisposable
         {
             ["MAAP_DATA_DIR"] = DataFolder,
             ["MAAP_BOOTSTRAP_API_KEY"] = DemoKey,
-            ["MAAP_BOOTSTRAP_ADMIN_PASSWORD"] = "correct horse battery staple",
+            ["MAAP_BOOTSTRAP_ADMIN_PASSWORD"] = DemoPassword,
             // Of the machine, not of the test.
             ["OPENAI_API_KEY"] = "",
             ["OPENAI_BASE_URL"] = "",

@@ -45,7 +45,7 @@ async function textOf(stream) {
 
 for (const [kind, models] of Object.entries({
   provider: { chat: "fake/priced", tools: "fake/tools", schema: "fake/schema" },
-  agent: { chat: "agent/assistant", tools: "agent/assistant", schema: "agent/assistant" },
+  agent: { chat: "agent/helper", tools: "agent/helper", schema: "agent/helper" },
 })) {
   await check(`${kind}: chat`, async () => {
     const answer = await client.chat.completions.create({ model: models.chat, messages: [{ role: "user", content: "What is 12 * (3 + 4)?" }] });
@@ -123,7 +123,7 @@ await check("embeddings: several inputs as numbers", async () => {
 await check("models: list and get", async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);
-  assert.ok(ids.includes("agent/assistant"));
+  assert.ok(ids.includes("agent/helper"));
   assert.equal((await client.models.retrieve("fake/priced")).id, "fake/priced");
 });
 await check("errors: unknown key", async () => {
@@ -138,7 +138,7 @@ await check("errors: unknown agent", () => assert.rejects(
 await check("errors: no messages", () => assert.rejects(
   client.chat.completions.create({ model: "fake/priced", messages: [] }), (e) => e instanceof BadRequestError && e.param === "messages"));
 await check("errors: rate limit of the provider", () => assert.rejects(
-  client.chat.completions.create({ model: "fake/limited", messages: question }), (e) => e instanceof RateLimitError && e.headers.get("retry-after") === "120"));
+  client.chat.completions.create({ model: "fake/limited-for-node", messages: question }), (e) => e instanceof RateLimitError && e.headers.get("retry-after") === "120"));
 await check("errors: stream that breaks", async () => {
   const stream = await client.chat.completions.create({ model: "fake/broken", messages: question, stream: true });
   await assert.rejects(textOf(stream), (e) => e instanceof OpenAI.APIError);

@@ -102,7 +102,7 @@ internal sealed class IdempotencyStore(
     {
         DateTimeOffset before = time.GetUtcNow() - Retention;
         return database.Writer.WriteAsync(session => session
-            .Prepare("DELETE FROM idempotency_keys WHERE rowid IN (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 LIMIT ?2)")
+            .Prepare("/* all tenants */ DELETE FROM idempotency_keys WHERE rowid IN (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 LIMIT ?2)")
             .Bind(1, before).Bind(2, batch).Execute());
     }
 

@@ -75,7 +75,7 @@ internal sealed class EventLog([FromKeyedServices(EmbeddedBus.Service)] SqliteDa
     /// <summary>How many events lie after a position, and the time of the oldest of them.</summary>
     public (long Count, DateTimeOffset? Oldest) Lag(long position) => database.Read(session =>
     {
-        SqliteStatement row = session.Prepare("SELECT count(*), min(time) FROM events WHERE seq > ?1").Bind(1, position);
+        SqliteStatement row = session.Prepare("/* all tenants */ SELECT count(*), min(time) FROM events WHERE seq > ?1").Bind(1, position);
         row.Step();
         (long, DateTimeOffset?) lag = (row.Int64(0), row.TimeOrNull(1));
         row.Reset();
@@ -88,7 +88,7 @@ internal sealed class EventLog([FromKeyedServices(EmbeddedBus.Service)] SqliteDa
         long passed = consumers.Count == 0 ? long.MaxValue : consumers.Min(Position);
         DateTimeOffset before = time.GetUtcNow() - retention;
         return database.Writer.WriteAsync(session => session
-            .Prepare("DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 AND time < ?2 ORDER BY seq LIMIT ?3)")
+            .Prepare("/* all tenants */ DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 AND time < ?2 ORDER BY seq LIMIT ?3)")
             .Bind(1, passed).Bind(2, before).Bind(3, batch).Execute());
     }
 }

@@ -83,7 +83,7 @@ internal sealed class CatalogueBuilder
     private ModelEntry? Entry(string id, ModelFacts facts, bool listed)
     {
         CatalogueNames.TrySplit(id, out string provider, out string model);
-        List<Deployment> deployments = Deployments(id, provider, model, facts);
+        List<Deployment> deployments = Deployments(id, provider, model, facts, listed);
         return deployments.Count == 0 ? null : new ModelEntry
         {
             Id = id,
@@ -110,7 +110,7 @@ internal sealed class CatalogueBuilder
             : _facts.Keys.Any(id => CatalogueNames.TrySplit(id, out string owner, out string model) && model.Equals(name, StringComparison.OrdinalIgnoreCase) && _providers.ContainsKey(owner));
     }
 
-    private List<Deployment> Deployments(string id, string provider, string model, ModelFacts facts)
+    private List<Deployment> Deployments(string id, string provider, string model, ModelFacts facts, bool listed)
     {
         var deployments = new List<Deployment>();
         List<DeploymentOptions> named = _options.Deployments.FindAll(d => Canonical(d.Model!).Equals(id, StringComparison.OrdinalIgnoreCase));
@@ -131,6 +131,7 @@ internal sealed class CatalogueBuilder
                 deployments.Add(new Deployment
                 {
                     Id = $"{id}#{deployments.Count}",
+                    Listed = listed,
                     Provider = name,
                     ProviderType = type,
                     UpstreamModel = upstreamModel,

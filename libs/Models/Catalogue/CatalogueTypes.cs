@@ -77,6 +77,9 @@ public sealed class Deployment
     /// <summary>Unique and stable, e.g. <c>openai/gpt-5-mini#0</c>; for logs and metrics, holds no secret.</summary>
     public required string Id { get; init; }
 
+    /// <summary>False when the model is not in the catalogue: its name is a client's, and there is no end of them.</summary>
+    public bool Listed { get; init; } = true;
+
     /// <summary>Name of the provider in the configuration.</summary>
     public required string Provider { get; init; }
 

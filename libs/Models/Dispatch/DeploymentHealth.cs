@@ -63,14 +63,22 @@ internal sealed class DeploymentHealth(string deploymentId, ResilienceOptions op
         Volatile.Write(ref _blockedUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
 }
 
-/// <summary>The health of every deployment that was used, by its id, so that it outlives a reload of the catalogue.</summary>
+/// <summary>
+/// The health of every deployment that was used, by its id, so that it outlives a reload of the catalogue. Deployments of models
+/// outside the catalogue keep their own, which goes with them: clients can name any number of those.
+/// </summary>
 internal sealed class DeploymentHealthRegistry(IOptions<ResilienceOptions> options, TimeProvider time)
 {
     private readonly ConcurrentDictionary<string, DeploymentHealth> _all = new(StringComparer.Ordinal);
 
-    public DeploymentHealth Of(Deployment deployment) =>
-        deployment.Health is DeploymentHealth known ? known
-        : (DeploymentHealth)(deployment.Health = _all.GetOrAdd(deployment.Id, static (id, self) => new DeploymentHealth(id, self.options.Value, self.time), (options, time)));
+    public DeploymentHealth Of(Deployment deployment)
+    {
+        if (deployment.Health is DeploymentHealth known) return known;
+        DeploymentHealth health = deployment.Listed
+            ? _all.GetOrAdd(deployment.Id, static (id, self) => new DeploymentHealth(id, self.options.Value, self.time), (options, time))
+            : new DeploymentHealth(deployment.Id, options.Value, time);
+        return (DeploymentHealth?)Interlocked.CompareExchange(ref deployment.Health, health, null) ?? health;
+    }
 
     public IEnumerable<DeploymentHealth> All => _all.Values;
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace MultiAgent.Models.Providers;
 
@@ -41,6 +42,8 @@ public sealed class RequestEnvelope
     /// <exception cref="EnvelopeException">The body is no JSON object, or a member has the wrong type.</exception>
     public static RequestEnvelope Parse(ReadOnlySpan<byte> body, ModelOperation operation, int maxDepth = 64)
     {
+        // The reader looks at the text of the members that it reads only; the provider would get the rest as it is.
+        if (!Utf8.IsValid(body)) throw new EnvelopeException("The body is not valid UTF-8.", null);
         string? model = null, user = null;
         bool stream = false, includeUsage = false, hasInput = false;
         (int, int) modelSpan = default, optionsSpan = default;

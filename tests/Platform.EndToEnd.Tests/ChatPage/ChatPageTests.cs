@@ -1,11 +1,10 @@
-using System.Net;
 using Microsoft.Playwright;
 
 namespace MultiAgent.Platform.EndToEnd.Tests.ChatPage;
 
 /// <summary>The chat page in Chromium, as a reader sees it.</summary>
 [Collection(SharedProcess.Name)]
-public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browser browser) : IClassFixture<ChatPageTests.Browser>, IAsyncLifetime
+public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browser browser) : IClassFixture<ChatPageTests.Browser>, IAsyncDisposable
 {
     private const float Patience = 20_000;
 
@@ -39,13 +38,6 @@ public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browse
         }
     }
 
-    public async ValueTask InitializeAsync()
-    {
-        using HttpClient client = platform.Process.ClientFor(PlatformEnvironment.Key);
-        using HttpResponseMessage made = await client.PostAsync("/api/v1/agents", """{"slug":"endless","name":"Endless","instructions":"Talk.","model":"fake/endless"}""");
-        Assert.Contains(made.StatusCode, new[] { HttpStatusCode.Created, HttpStatusCode.Conflict });
-    }
-
     public async ValueTask DisposeAsync()
     {
         if (_context is not null) await _context.CloseAsync();
@@ -57,8 +49,8 @@ public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browse
         await OpenAsync($"/#key={PlatformEnvironment.Key}");
         await Assertions.Expect(_page.Locator("#agent")).ToBeEnabledAsync(Options());
         Assert.DoesNotContain("key=", _page.Url, StringComparison.Ordinal);
-        Assert.Equal("Assistant", await _page.Locator("#agent option[value=assistant]").TextContentAsync());
-        await _page.SelectOptionAsync("#agent", "assistant");
+        Assert.Equal("Helper", await _page.Locator("#agent option[value=helper]").TextContentAsync());
+        await _page.SelectOptionAsync("#agent", "helper");
 
         await AskAsync("What is 12 * (3 + 4)?");
 
@@ -79,7 +71,7 @@ public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browse
         await AskAsync("Go on");
 
         // Markdown is drawn while the text still comes.
-        await Assertions.Expect(_page.Locator(".message.answer strong").First).ToContainTextAsync("never", Contains());
+        await Assertions.Expect(_page.Locator(".message.answer .parts strong").First).ToContainTextAsync("never", Contains());
         await Assertions.Expect(_page.Locator("#stop")).ToBeVisibleAsync(Visible());
         await _page.ClickAsync("#stop");
 
@@ -94,7 +86,7 @@ public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browse
     {
         await OpenAsync($"/#key={PlatformEnvironment.Key}");
         await Assertions.Expect(_page.Locator("#agent")).ToBeEnabledAsync(Options());
-        await _page.SelectOptionAsync("#agent", "assistant");
+        await _page.SelectOptionAsync("#agent", "helper");
         await AskAsync("<img src=x onerror=alert(1)><script>alert(2)</script>");
 
         await Assertions.Expect(_page.Locator(".message.user .bubble")).ToContainTextAsync("<img src=x", Contains());
@@ -137,6 +129,7 @@ public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browse
     {
         await OpenAsync($"/#key={PlatformEnvironment.Key}", new() { ViewportSize = new() { Width = 360, Height = 640 }, HasTouch = true, IsMobile = true });
         await Assertions.Expect(_page.Locator("#agent")).ToBeEnabledAsync(Options());
+        await _page.SelectOptionAsync("#agent", "helper");
         await AskAsync("a-very-long-word-" + new string('x', 200));
         await Assertions.Expect(_page.Locator(".message.answer")).ToBeVisibleAsync(Visible());
         await Assertions.Expect(_page.Locator("#stop")).ToBeHiddenAsync(Hidden());

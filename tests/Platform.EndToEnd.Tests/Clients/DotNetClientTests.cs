@@ -18,7 +18,7 @@ public sealed class DotNetClientTests(RunningPlatform platform)
 
     [Theory]
     [InlineData("fake/priced")]
-    [InlineData("agent/assistant")]
+    [InlineData("agent/helper")]
     public async Task Chat_OfAnyKindOfModel_IsRead(string model)
     {
         ChatCompletion answer = await Chat(model).CompleteChatAsync([new UserChatMessage("What is 12 * (3 + 4)?")]);
@@ -30,7 +30,7 @@ public sealed class DotNetClientTests(RunningPlatform platform)
 
     [Theory]
     [InlineData("fake/priced")]
-    [InlineData("agent/assistant")]
+    [InlineData("agent/helper")]
     public async Task Stream_OfAnyKindOfModel_IsReadWithUsage(string model)
     {
         var text = new StringBuilder();
@@ -47,7 +47,7 @@ public sealed class DotNetClientTests(RunningPlatform platform)
 
     [Theory]
     [InlineData("fake/tools")]
-    [InlineData("agent/assistant")]
+    [InlineData("agent/helper")]
     public async Task Tools_OfAnyKindOfModel_MakeTheRoundTrip(string model)
     {
         List<ChatMessage> messages = [new UserChatMessage("What is the weather in Hue?")];
@@ -68,7 +68,7 @@ public sealed class DotNetClientTests(RunningPlatform platform)
 
     [Theory]
     [InlineData("fake/schema")]
-    [InlineData("agent/assistant")]
+    [InlineData("agent/helper")]
     public async Task StructuredOutput_OfAnyKindOfModel_FollowsTheSchema(string model)
     {
         var options = new ChatCompletionOptions
@@ -99,7 +99,7 @@ public sealed class DotNetClientTests(RunningPlatform platform)
     {
         ClientResult<OpenAIModelCollection> models = await Client().GetOpenAIModelClient().GetModelsAsync();
 
-        Assert.Contains(models.Value, m => m.Id == "agent/assistant");
+        Assert.Contains(models.Value, m => m.Id == "agent/helper");
     }
 
     [Theory]

@@ -73,8 +73,8 @@ public sealed class ModelNameTests : IAsyncLifetime
     [Fact]
     public async Task Agent_OverTheOpenAiSurface_AnswersAndStreams()
     {
-        JsonElement answer = await _platform.Client.PostJsonAsync("/v1/chat/completions", Chat("agent/assistant", "What is 12 * (3 + 4)?"));
-        using HttpResponseMessage stream = await _platform.Client.PostStreamAsync("/v1/chat/completions", Chat("agent/assistant", "What is 12 * (3 + 4)?", ""","stream":true"""));
+        JsonElement answer = await _platform.Client.PostJsonAsync("/v1/chat/completions", Chat("agent/helper", "What is 12 * (3 + 4)?"));
+        using HttpResponseMessage stream = await _platform.Client.PostStreamAsync("/v1/chat/completions", Chat("agent/helper", "What is 12 * (3 + 4)?", ""","stream":true"""));
         string events = await stream.Content.ReadAsStringAsync();
 
         Assert.Contains("84", answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString(), StringComparison.Ordinal);
@@ -90,7 +90,7 @@ public sealed class ModelNameTests : IAsyncLifetime
 
         Assert.Equal("list", list.GetProperty("object").GetString());
         string[] ids = [.. list.GetProperty("data").EnumerateArray().Select(m => m.GetProperty("id").GetString()!)];
-        Assert.Empty(new[] { "auto", "fake/priced", "fake/cheap", "house-model", "agent/assistant", "local/assistant", "local/embeddings" }.Except(ids));
+        Assert.Empty(new[] { "auto", "fake/priced", "fake/cheap", "house-model", "agent/helper", "local/assistant", "local/embeddings" }.Except(ids));
         Assert.All(list.GetProperty("data").EnumerateArray(), m =>
         {
             Assert.Equal("model", m.GetProperty("object").GetString());
@@ -102,8 +102,8 @@ public sealed class ModelNameTests : IAsyncLifetime
     [Theory]
     [InlineData("fake/priced")]
     [InlineData("fake%2Fpriced")]
-    [InlineData("agent%2Fassistant")]
-    [InlineData("agent/assistant")]
+    [InlineData("agent%2Fhelper")]
+    [InlineData("agent/helper")]
     [InlineData("house-model")]
     [InlineData("auto")]
     public async Task Model_ByRawOrEncodedId_IsFound(string id)

@@ -10,7 +10,7 @@ namespace MultiAgent.Testing;
 /// Writes tenants and keys straight into the tenant service's database, so that a test can make what the API refuses to
 /// make: keys that have expired already, scopes that no role has.
 /// </summary>
-public static class Tenants
+public static class TenantRows
 {
     public static string AddTenant(string dataFolder, string slug, int? requestsPerMinute = null, int? burst = null)
     {

@@ -1,0 +1,110 @@
+using System.Net;
+using System.Text.Json;
+
+namespace MultiAgent.Platform.Integration.Tests;
+
+/// <summary><c>Idempotency-Key</c>: one effect for equal requests, 409 for others, also after a restart.</summary>
+public sealed class IdempotencyTests : IAsyncLifetime
+{
+    private TestPlatform _platform = null!;
+
+    public static TheoryData<string, string, string> Posts => new()
+    {
+        { "/v1/chat/completions", """{"model":"fake/priced","messages":[{"role":"user","content":"one"}]}""", """{"model":"fake/priced","messages":[{"role":"user","content":"two"}]}""" },
+        { "/v1/chat/completions", """{"model":"agent/worker","messages":[{"role":"user","content":"one"}]}""", """{"model":"agent/worker","messages":[{"role":"user","content":"two"}]}""" },
+        { "/api/v1/chat", """{"agent":"worker","message":"one","stream":false}""", """{"agent":"worker","message":"two","stream":false}""" },
+        { "/api/v1/journeys", """{"type":"onboarding"}""", """{"type":"checkout"}""" },
+        { "/api/v1/agents", """{"slug":"once","name":"Once"}""", """{"slug":"twice","name":"Twice"}""" },
+        { "/api/v1/conversations", """{"title":"One"}""", """{"title":"Two"}""" },
+        { "/v1/embeddings", """{"model":"fake/priced","input":"one"}""", """{"model":"fake/priced","input":"two"}""" },
+    };
+
+    public async ValueTask InitializeAsync()
+    {
+        _platform = await TestPlatform.StartAsync();
+        await _platform.Client.PostJsonAsync("/api/v1/agents", """{"slug":"worker","name":"Worker","instructions":"Work.","model":"fake/priced"}""", HttpStatusCode.Created);
+    }
+
+    public ValueTask DisposeAsync() => _platform.DisposeAsync();
+
+    [Theory]
+    [MemberData(nameof(Posts))]
+    public async Task Posts_InParallelWithOneKey_HaveOneEffectAlsoAfterARestart(string path, string body, string other)
+    {
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => _platform.Client.PostAsync(path, body, ("Idempotency-Key", "key 1"))));
+        string[] bodies = await Task.WhenAll(responses.Select(r => r.Content.ReadAsStringAsync()));
+
+        Assert.All(responses, r => Assert.True(r.IsSuccessStatusCode, $"{(int)r.StatusCode}"));
+        Assert.Single(bodies.Select(Identity).Distinct());
+        Assert.True(_platform.Provider.Requests.Count <= 1, $"The provider was asked {_platform.Provider.Requests.Count} times.");
+
+        using HttpResponseMessage changed = await _platform.Client.PostAsync(path, other, ("Idempotency-Key", "key 1"));
+        JsonElement problem = await changed.ReadJsonAsync();
+        Assert.Equal(HttpStatusCode.Conflict, changed.StatusCode);
+        Assert.Equal("idempotency_key_reused", (problem.TryGetProperty("error", out JsonElement error) ? error : problem).GetProperty("code").GetString());
+
+        await _platform.RestartAsync();
+        using HttpResponseMessage replay = await _platform.Client.PostAsync(path, body, ("Idempotency-Key", "key 1"));
+        Assert.True(replay.IsSuccessStatusCode, $"{(int)replay.StatusCode} after the restart");
+        Assert.Equal(Identity(bodies[0]), Identity(await replay.Content.ReadAsStringAsync()));
+        Assert.True(_platform.Provider.Requests.Count <= 1, $"The provider was asked {_platform.Provider.Requests.Count} times.");
+        using HttpResponseMessage still = await _platform.Client.PostAsync(path, other, ("Idempotency-Key", "key 1"));
+        Assert.Equal(HttpStatusCode.Conflict, still.StatusCode);
+    }
+
+    [Fact]
+    public async Task Post_ThatFailedAtTheProvider_MayBeRepeatedWithItsKey()
+    {
+        for (int i = 0; i < 3; i++) _platform.Provider.For("priced", FakeProvider.Error(500));
+        const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}]}""";
+
+        using HttpResponseMessage failed = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "again"));
+        using HttpResponseMessage repeated = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "again"));
+
+        Assert.Equal((HttpStatusCode.BadGateway, HttpStatusCode.OK), (failed.StatusCode, repeated.StatusCode));
+    }
+
+    [Fact]
+    public async Task Stream_WithAKey_IsReplayedWhole()
+    {
+        const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}],"stream":true}""";
+
+        using HttpResponseMessage first = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "stream"));
+        using HttpResponseMessage second = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "stream"));
+
+        Assert.Equal(await first.Content.ReadAsStringAsync(), await second.Content.ReadAsStringAsync());
+        Assert.Equal("text/event-stream", second.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("true", second.Headers.GetValues("Idempotency-Replayed").Single());
+        Assert.Single(_platform.Provider.Requests);
+    }
+
+    [Theory]
+    [InlineData("é")]
+    [InlineData("")]
+    public async Task Key_OfAnyOtherKind_IsRefusedOrIgnored(string key)
+    {
+        string text = key.Length == 0 ? new string('k', 256) : key;
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/journeys") { Content = HttpTestExtensions.Json("""{"type":"x"}""") };
+        request.Headers.TryAddWithoutValidation("Idempotency-Key", text);
+
+        HttpStatusCode status;
+        try
+        {
+            using HttpResponseMessage response = await _platform.Client.SendAsync(request);
+            status = response.StatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            // The client itself refuses to send it.
+            return;
+        }
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+    }
+
+    // The id of what was made; for a chat, the run's.
+    private static string Identity(string body)
+    {
+        JsonElement json = JsonDocument.Parse(body).RootElement;
+        return json.TryGetProperty("runId", out JsonElement run) ? run.ToString() : json.TryGetProperty("id", out JsonElement id) ? id.ToString() : body;
+    }
+}
