@@ -163,8 +163,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         {
             log.ToolCallCompleted(calls[i], results[i].Text, results[i].IsError);
             made.Add((calls[i], results[i].Text));
-            state.StepNames.Add($"tool:{calls[i].Name}");
-            services.Journeys.Step(_run, $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}");
+            // The registry's name: the model's own may be anything.
+            string step = $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}";
+            state.StepNames.Add(step);
+            services.Journeys.Step(_run, step);
         }
         Remember(calling, made);
     }
