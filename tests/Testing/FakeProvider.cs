@@ -149,7 +149,7 @@ public sealed class FakeProvider : IAsyncDisposable
     /// <summary>Waits until the caller breaks the request off.</summary>
     public static async Task UntilAbortedAsync(HttpContext context)
     {
-        var aborted = new TaskCompletionSource();
+        var aborted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using CancellationTokenRegistration _ = context.RequestAborted.Register(() => aborted.TrySetResult());
         await aborted.Task.WaitAsync(Eventually.Deadline);
     }
@@ -181,7 +181,6 @@ public sealed class FakeProvider : IAsyncDisposable
     private async Task HandleAsync(HttpContext context)
     {
         Interlocked.Increment(ref _active);
-        await using CancellationTokenRegistration _ = context.RequestAborted.Register(() => Interlocked.Increment(ref Aborted));
         try
         {
             var copy = new MemoryStream();
@@ -202,6 +201,7 @@ public sealed class FakeProvider : IAsyncDisposable
         }
         finally
         {
+            if (context.RequestAborted.IsCancellationRequested) Interlocked.Increment(ref Aborted);
             Interlocked.Decrement(ref _active);
         }
     }

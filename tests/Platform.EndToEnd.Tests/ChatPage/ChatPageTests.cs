@@ -70,6 +70,7 @@ public sealed class ChatPageTests(RunningPlatform platform, ChatPageTests.Browse
         await _page.SelectOptionAsync("#agent", "endless");
         await AskAsync("Go on");
 
+        await Eventually.TrueAsync(() => platform.Provider.RequestsFor("endless").Count > 0, "the provider is asked");
         // Markdown is drawn while the text still comes.
         await Assertions.Expect(_page.Locator(".message.answer .parts strong").First).ToContainTextAsync("never", Contains());
         await Assertions.Expect(_page.Locator("#stop")).ToBeVisibleAsync(Visible());

@@ -128,7 +128,8 @@ public sealed class DotNetClientTests(RunningPlatform platform)
         using var cancel = new CancellationTokenSource();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
-            await foreach (StreamingChatCompletionUpdate _ in Chat("fake/endless").CompleteChatStreamingAsync([new UserChatMessage("go")], cancellationToken: cancel.Token)) await cancel.CancelAsync();
+            await foreach (StreamingChatCompletionUpdate _ in Chat("fake/endless").CompleteChatStreamingAsync([new UserChatMessage("go")], cancellationToken: cancel.Token))
+                cancel.CancelAfter(TimeSpan.FromMilliseconds(100)); // while the client waits for the next piece
         });
 
         await Eventually.TrueAsync(() => platform.Provider.Aborted > aborted, "the provider sees the abort");
