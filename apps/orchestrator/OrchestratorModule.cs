@@ -7,6 +7,8 @@ using MultiAgent.Contracts.Clients;
 using MultiAgent.Data;
 using MultiAgent.Hosting;
 using MultiAgent.Hosting.Health;
+using MultiAgent.Models;
+using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
@@ -31,7 +33,10 @@ public sealed class OrchestratorModule : IServiceModule
     public void AddServices(IHostApplicationBuilder builder)
     {
         IServiceCollection services = builder.Services;
+        services.AddMessaging();
+        services.AddModels(builder.Configuration);
         services.AddServiceDatabase<OrchestratorDb>(ServiceName, static (options, scope) => new OrchestratorDb(options, scope));
+        services.AddOutbox(ServiceName);
         AddTools(services);
         AddAgents(services);
         AddRuns(services);
@@ -73,7 +78,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddOptions<RunsOptions>().BindConfiguration("Runs").ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RunsOptions>, RunsValidator>());
         services.TryAddSingleton<IRunStore, SqliteRunStore>();
-        services.TryAddSingleton<IModelFacts, LearnedModelFacts>();
+        services.TryAddSingleton<IModelFacts, CatalogueModelFacts>();
         services.TryAddSingleton<RunMetrics>();
         services.TryAddSingleton<RunJourneys>();
         services.TryAddSingleton<ToolRunner>();

@@ -11,7 +11,7 @@ public interface IEventSpool
     /// <c>changes</c> array. Thread safe.
     /// </summary>
     /// <param name="kind">Which batch event the record belongs to.</param>
-    /// <param name="record">UTF-8 JSON object, at most 60 kB.</param>
+    /// <param name="record">UTF-8 JSON object, at most 16 kB.</param>
     /// <returns>False when the spool is full: the consumer has been standing still for long.</returns>
     bool Append(SpoolKind kind, ReadOnlySpan<byte> record);
 

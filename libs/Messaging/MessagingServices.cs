@@ -31,9 +31,9 @@ public static class MessagingServices
         services.AddSingleton<EventLog>();
         services.AddHostedService<ConsumerHost>();
         services.AddSingleton<EventSpool>();
-        services.AddSingleton<IEventSpool>(s => s.GetRequiredService<EventSpool>());
+        services.TryAddSingleton<IEventSpool>(s => s.GetRequiredService<EventSpool>());
         services.AddHostedService(s => s.GetRequiredService<EventSpool>());
-        services.AddSingleton<IUsageSink, UsageSpool>();
+        services.TryAddSingleton<IUsageSink, UsageSpool>();
         services.AddSingleton<JourneyMetrics>();
         services.AddSingleton<JourneyRecorder>();
         services.AddSingleton<IHealthProbe, MessagingProbe>();

@@ -31,8 +31,15 @@ internal sealed partial class OutboxRelay(SqliteDatabase database, IEventBus bus
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        // What the last requests wrote goes out now rather than at the next start.
-        await RelayAsync();
+        try
+        {
+            // What the last requests wrote goes out now rather than at the next start.
+            while (await RelayAsync() == Batch) cancellationToken.ThrowIfCancellationRequested();
+        }
+        catch (Exception e)
+        {
+            LogFailed(e, database.Service);
+        }
     }
 
     private async Task<int> RelayAsync()

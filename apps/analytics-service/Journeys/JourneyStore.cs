@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Data.Sqlite;
 
@@ -47,10 +48,12 @@ internal sealed class JourneyStore([FromKeyedServices(AnalyticsModule.Service)] 
     {
         SqliteStatement rows = session.Prepare($"""
             SELECT {Columns} FROM journeys WHERE tenant_id = ?1 AND started_at >= ?2 AND started_at < ?3
-                AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR status = ?5) AND (?6 IS NULL OR user_id = ?6) AND (?7 IS NULL OR id < ?7)
+                AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR status = ?5) AND (?6 IS NULL OR user_id = ?6) AND (?7 IS NULL OR id < ?7) AND id >= ?9
             ORDER BY id DESC LIMIT ?8
             """)
-            .Bind(1, filter.TenantId).Bind(2, filter.Range.From).Bind(3, filter.Range.To).Bind(4, filter.Type).Bind(5, filter.Status).Bind(6, filter.UserId).Bind(7, before).Bind(8, limit);
+            .Bind(1, filter.TenantId).Bind(2, filter.Range.From).Bind(3, filter.Range.To).Bind(4, filter.Type).Bind(5, filter.Status).Bind(6, filter.UserId).Bind(7, before).Bind(8, limit)
+            // A journey is made at or after its start, so none of the range lies below this.
+            .Bind(9, Ids.LowerBound("jrn", filter.Range.From));
         var result = new List<JourneyItem>();
         while (rows.Step()) result.Add(Read(rows) with { Steps = null });
         return result;
@@ -62,7 +65,7 @@ internal sealed class JourneyStore([FromKeyedServices(AnalyticsModule.Service)] 
         var ended = new List<(string, double)>();
         SqliteStatement rows = session.Prepare("""
             /* all tenants */ UPDATE journeys SET status = 'abandoned', reason = 'timeout', ended_at = ?2, duration_ms = last_seen_at - started_at
-            WHERE id IN (SELECT id FROM journeys WHERE status = 'active' AND last_seen_at < ?1 ORDER BY last_seen_at LIMIT ?3) RETURNING type, duration_ms
+            WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM journeys WHERE status = 'active' AND last_seen_at < ?1 ORDER BY last_seen_at LIMIT ?3) RETURNING type, duration_ms
             """).Bind(1, lastSeenBefore).Bind(2, now).Bind(3, batch);
         while (rows.Step()) ended.Add((rows.Text(0), rows.Double(1)));
         return ended;

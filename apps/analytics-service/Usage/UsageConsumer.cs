@@ -1,4 +1,3 @@
-using System.Text.Json;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Messaging;
 
@@ -11,11 +10,5 @@ internal sealed class UsageConsumer(UsageStore store) : IEventConsumer
 
     public string Filter => Subjects.UsageModelInference;
 
-    public Task HandleAsync(IReadOnlyList<EventEnvelope> events, CancellationToken cancellationToken)
-    {
-        var records = new List<UsageRecord>();
-        foreach (EventEnvelope e in events)
-            records.AddRange(JsonSerializer.Deserialize(e.Data.Span, EventJson.Default.UsageBatch)?.Records ?? throw new JsonException("The event holds no usage."));
-        return store.AddAsync(records);
-    }
+    public Task HandleAsync(IReadOnlyList<EventEnvelope> events, CancellationToken cancellationToken) => store.AddAsync([.. events.Select(e => e.Data)]);
 }

@@ -42,7 +42,7 @@ internal static class UsageFeature
     {
         PageRequest page = PageRequest.Of(limit, cursor);
         var filter = new UsageFilter(context.GetCaller().TenantId, TimeRange.Of(from, to, time), model, agent, apiKey);
-        return TypedResults.Ok(Page<UsageItem>.From(store.List(filter, page.After, page.Limit + 1), page.Limit, u => u.Id));
+        return TypedResults.Ok(Page<UsageItem>.From(store.List(filter, page.After, page.Limit + 1), page.Limit, UsageStore.PositionOf));
     }
 }
 

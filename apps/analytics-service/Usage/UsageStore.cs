@@ -14,23 +14,12 @@ internal sealed class UsageStore([FromKeyedServices(AnalyticsModule.Service)] Sq
     private const int MaxGroups = 1000;
     private const string Where = "tenant_id = ?1 AND at >= ?2 AND at < ?3 AND (?4 IS NULL OR model = ?4) AND (?5 IS NULL OR agent = ?5) AND (?6 IS NULL OR api_key_id = ?6)";
 
-    /// <summary>Adds records; one that is known already is left as it is.</summary>
-    public Task AddAsync(IReadOnlyList<UsageRecord> records) => database.Writer.WriteAsync(session =>
+    /// <summary>Adds the records of batches, as they came; one that is known already is left as it is.</summary>
+    /// <exception cref="System.Text.Json.JsonException">A batch is malformed; nothing of it was added.</exception>
+    public Task AddAsync(IReadOnlyList<ReadOnlyMemory<byte>> batches) => database.Writer.WriteAsync(session =>
     {
-        SqliteStatement insert = session.Prepare("""
-            INSERT OR IGNORE INTO usage (id, tenant_id, at, api_key_id, user_id, request_id, run_id, agent, operation, requested_model, model, provider,
-                input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, cost_pico_usd, status, error_code,
-                stream, attempt, latency_ms, first_token_ms)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
-            """);
-        foreach (UsageRecord r in records)
-        {
-            insert.Bind(1, r.Id).Bind(2, r.TenantId).Bind(3, r.At).Bind(4, r.ApiKeyId).Bind(5, r.UserId).Bind(6, r.RequestId).Bind(7, r.RunId).Bind(8, r.Agent)
-                .Bind(9, r.Operation).Bind(10, r.RequestedModel).Bind(11, r.Model).Bind(12, r.Provider).Bind(13, r.InputTokens).Bind(14, r.CachedInputTokens)
-                .Bind(15, r.CacheWriteTokens).Bind(16, r.OutputTokens).Bind(17, r.ReasoningTokens).Bind(18, r.Estimated)
-                .Bind(19, r.CostUsd is { } usd ? (long)decimal.Round(usd * PicoPerUsd) : null).Bind(20, r.Status).Bind(21, r.ErrorCode).Bind(22, r.Stream)
-                .Bind(23, r.Attempt).Bind(24, r.LatencyMs).Bind(25, r.FirstTokenMs).Execute();
-        }
+        SqliteStatement insert = session.Prepare(UsageRecordReader.Insert);
+        foreach (ReadOnlyMemory<byte> batch in batches) UsageRecordReader.InsertAll(batch.Span, insert);
     });
 
     /// <summary>Sums by group, dearest first; without groups exactly one row.</summary>
@@ -68,16 +57,17 @@ internal sealed class UsageStore([FromKeyedServices(AnalyticsModule.Service)] Sq
         return result;
     });
 
-    /// <summary>Records from the newest to the oldest, below the id <paramref name="before"/>.</summary>
-    public IReadOnlyList<UsageItem> List(UsageFilter filter, string? before, int limit) => database.Read<IReadOnlyList<UsageItem>>(session =>
+    /// <summary>Records from the newest to the oldest, after the position <paramref name="after"/> of <see cref="PositionOf"/>.</summary>
+    public IReadOnlyList<UsageItem> List(UsageFilter filter, string? after, int limit) => database.Read<IReadOnlyList<UsageItem>>(session =>
     {
+        (long? at, string? id) = ParsePosition(after);
         SqliteStatement rows = session.Prepare($"""
             SELECT id, at, api_key_id, user_id, request_id, run_id, agent, operation, requested_model, model, input_tokens, cached_input_tokens, output_tokens,
                 reasoning_tokens, estimated, cost_pico_usd, status, error_code, stream, attempt, latency_ms, first_token_ms
-            FROM usage WHERE {Where} AND (?7 IS NULL OR id < ?7) ORDER BY id DESC LIMIT ?8
+            FROM usage WHERE {Where} AND (?7 IS NULL OR (at, id) < (?7, ?8)) ORDER BY at DESC, id DESC LIMIT ?9
             """);
         BindFilter(rows, filter);
-        rows.Bind(7, before).Bind(8, limit);
+        rows.Bind(7, at).Bind(8, id).Bind(9, limit);
         var result = new List<UsageItem>();
         while (rows.Step())
         {
@@ -87,6 +77,18 @@ internal sealed class UsageStore([FromKeyedServices(AnalyticsModule.Service)] Sq
         }
         return result;
     });
+
+    /// <summary>Where a record stands in the list.</summary>
+    public static string PositionOf(UsageItem item) => $"{item.At.ToUnixTimeMilliseconds()}|{item.Id}";
+
+    private static (long? At, string? Id) ParsePosition(string? position)
+    {
+        if (position is null) return default;
+        int bar = position.IndexOf('|');
+        return bar > 0 && long.TryParse(position.AsSpan(0, bar), out long at)
+            ? (at, position[(bar + 1)..])
+            : throw new Hosting.Errors.ApiException(400, Contracts.ErrorCodes.ValidationFailed, "'cursor' is not a cursor of this list.", "cursor");
+    }
 
     private static void BindFilter(SqliteStatement statement, UsageFilter filter) => statement.Bind(1, filter.TenantId).Bind(2, filter.Range.From).Bind(3, filter.Range.To)
         .Bind(4, filter.Model).Bind(5, filter.Agent).Bind(6, filter.ApiKey);

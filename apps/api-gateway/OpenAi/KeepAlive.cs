@@ -69,23 +69,23 @@ internal sealed class KeepAlive : IDisposable
         public void Close()
         {
             var spin = new SpinWait();
-            while (Volatile.Read(ref _state) == Pinging) spin.SpinOnce();
-            Volatile.Write(ref _state, Closed);
+            while (Interlocked.CompareExchange(ref _state, Closed, Idle) is not (Idle or Closed)
+                && Interlocked.CompareExchange(ref _state, Closed, Relaying) is not (Relaying or Closed)) spin.SpinOnce();
         }
 
         public void PingIfSilent(long now, TimeSpan silence)
         {
             if (time.GetElapsedTime(Volatile.Read(ref _lastWrite), now) < silence) return;
             if (Interlocked.CompareExchange(ref _state, Pinging, Idle) != Idle) return;
-            output.Write(": ping\n\n"u8);
-            _ = AwaitAsync(output.FlushAsync());
+            _ = PingAsync();
         }
 
-        private async Task AwaitAsync(ValueTask<FlushResult> flush)
+        private async Task PingAsync()
         {
             try
             {
-                await flush;
+                output.Write(": ping\n\n"u8);
+                await output.FlushAsync();
             }
             catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
             {

@@ -53,7 +53,7 @@ internal static class ResponseRelay
             while (true)
             {
                 ReadResult read = await body.ReadAsync(context.RequestAborted);
-                if (exchange is { AnswerComplete: true }) books?.Close("completed");
+                if (exchange is { AnswerComplete: true }) books?.Close(exchange.AnswerFailed ? "failed" : "completed");
                 if (!read.Buffer.IsEmpty)
                 {
                     stream.Enter();
@@ -70,7 +70,7 @@ internal static class ResponseRelay
                     }
                 }
                 else body.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted) return "completed";
+                if (read.IsCompleted) return exchange is { AnswerFailed: true } ? "failed" : "completed";
             }
         }
         catch (ModelException e)

@@ -1,6 +1,3 @@
-using System.Collections.Concurrent;
-using MultiAgent.Models.Catalogue;
-
 namespace MultiAgent.Orchestrator.Chat;
 
 /// <summary>Fits conversations into the window of a model, dropping the oldest turns.</summary>
@@ -65,36 +62,5 @@ internal static class ContextWindow
             if (message.Role != ChatRole.Tool || open) kept.Add(message);
         }
         return kept;
-    }
-}
-
-/// <summary>What the orchestrator knows of models: their window, and how text counts in tokens.</summary>
-internal interface IModelFacts
-{
-    /// <summary>The window of the model behind a requested name, tokens; null when unknown.</summary>
-    int? ContextTokens(string model);
-
-    /// <summary>Tokens of a message's JSON; may be a rough count, never far below the truth.</summary>
-    int CountTokens(ReadOnlySpan<byte> message);
-
-    /// <summary>Remembers the model that answered to a name.</summary>
-    void Seen(string model, ModelEntry entry);
-}
-
-/// <summary>Learns the windows from the models that answered, and counts four bytes as one token.</summary>
-internal sealed class LearnedModelFacts : IModelFacts
-{
-    private const int MaxKnown = 1_000;
-
-    private readonly ConcurrentDictionary<string, int> _windows = new(StringComparer.Ordinal);
-
-    public int? ContextTokens(string model) => _windows.TryGetValue(model, out int tokens) ? tokens : null;
-
-    public int CountTokens(ReadOnlySpan<byte> message) => message.Length / 4 + 4;
-
-    public void Seen(string model, ModelEntry entry)
-    {
-        if (entry.ContextTokens is not { } tokens || (_windows.TryGetValue(model, out int known) && known == tokens)) return;
-        if (_windows.Count < MaxKnown || _windows.ContainsKey(model)) _windows[model] = tokens;
     }
 }

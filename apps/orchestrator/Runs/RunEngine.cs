@@ -16,6 +16,8 @@ internal sealed partial class RunEngine
     private readonly ConcurrentDictionary<string, LiveRun> _live = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string TenantId, string Key), TaskCompletionSource<StartedRun>> _starting = new();
     private readonly ConcurrentDictionary<string, Task> _working = new(StringComparer.Ordinal);
+    // Runs that were promoted before the request that queued them had made them live; that request then begins them.
+    private readonly ConcurrentDictionary<string, byte> _early = new(StringComparer.Ordinal);
     private readonly RunSlots _slots = new();
     private readonly RunServices _services;
     private readonly ToolRunner _tools;
@@ -109,17 +111,28 @@ internal sealed partial class RunEngine
         {
             if (_stopping) return;
             string? next = await _services.Store.StartNextAsync(tenantId, conversationId, _services.Time.GetUtcNow());
-            if (next is null || !_live.TryGetValue(next, out LiveRun? live)) return;
-            _slots.Take(tenantId);
-            var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
-            state.Messages.AddRange(RunExecution.History(_services.Store, live.Record, live.Input));
-            state.Messages.Add(ChatMessage.Of(ChatRole.User, live.Input.Message!));
-            Work(live, state, new RunLog(live.Record, _services.Time, state.LastSeq), resumed: false);
+            if (next is null) return;
+            if (!_live.TryGetValue(next, out LiveRun? live))
+            {
+                _early[next] = 0;
+                // Made live in between: whoever takes the mark begins it.
+                if (!_live.TryGetValue(next, out live) || !_early.TryRemove(next, out _)) return;
+            }
+            Begin(live);
         }
         catch (Exception e)
         {
             LogNotPassedOn(e, conversationId);
         }
+    }
+
+    private void Begin(LiveRun live)
+    {
+        var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
+        state.Messages.AddRange(RunExecution.History(_services.Store, live.Record, live.Input));
+        state.Messages.Add(ChatMessage.Of(ChatRole.User, live.Input.Message!));
+        _slots.Take(live.Record.TenantId);
+        Work(live, state, new RunLog(live.Record, _services.Time, state.LastSeq), resumed: false);
     }
 
     /// <summary>Takes no more runs, waits for the active ones, and lets go of those that do not end in time.</summary>
@@ -235,8 +248,9 @@ internal sealed partial class RunEngine
         _live[waiting.Id] = live;
         live.Publish(run.Accepted);
         foreach (string other in queued.Superseded) await CancelAsync(waiting.TenantId, other, StopCause.Superseded);
-        // The run before it may have ended while this one was being accepted.
-        await StartNextAsync(waiting.TenantId, waiting.ConversationId!);
+        // The run before it may have ended while this one was being accepted, and may have promoted it already.
+        if (_early.TryRemove(waiting.Id, out _)) Begin(live);
+        else await StartNextAsync(waiting.TenantId, waiting.ConversationId!);
         return new StartedRun(waiting, live, null);
     }
 
@@ -275,9 +289,15 @@ internal sealed partial class RunEngine
             _slots.Release(run.TenantId);
             if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.OutputTokens);
             if (outcome?.Run.Error is not null) activity?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", outcome.Run.Error.Code);
-            Finish(live, outcome, string.Join(',', state.StepNames));
-            _working.TryRemove(run.Id, out _);
-            done.SetResult();
+            try
+            {
+                Finish(live, outcome, string.Join(',', state.StepNames));
+            }
+            finally
+            {
+                _working.TryRemove(run.Id, out _);
+                done.SetResult();
+            }
         }
         if (run.ConversationId is not null) await StartNextAsync(run.TenantId, run.ConversationId);
     }
@@ -310,13 +330,22 @@ internal sealed partial class RunEngine
     private void Finish(LiveRun live, RunOutcome? outcome, string steps)
     {
         _live.TryRemove(live.Record.Id, out _);
-        if (outcome is not null)
+        try
         {
+            if (outcome is null) return;
             TimeSpan duration = outcome.Run.EndedAt!.Value - (outcome.Run.StartedAt ?? outcome.Run.CreatedAt);
             _services.Metrics.Ended(outcome.Run, duration);
             _services.Journeys.Ended(outcome.Run, live.Input.ClientJourneyId, steps, duration);
         }
-        live.Close(outcome);
+        catch (Exception e)
+        {
+            // The run has ended whatever becomes of its statistics; clients wait for its outcome.
+            LogNotCounted(e, live.Record.Id);
+        }
+        finally
+        {
+            live.Close(outcome);
+        }
     }
 
     private static Activity? Trace(LiveRun live)
@@ -350,6 +379,9 @@ internal sealed partial class RunEngine
 
     [LoggerMessage(EventId = 4, EventName = "TurnNotPassedOn", Level = LogLevel.Error, Message = "The next run of conversation {ConversationId} could not be started")]
     private partial void LogNotPassedOn(Exception e, string conversationId);
+
+    [LoggerMessage(EventId = 6, EventName = "RunNotCounted", Level = LogLevel.Warning, Message = "The end of run {RunId} could not be counted")]
+    private partial void LogNotCounted(Exception e, string runId);
 
     [LoggerMessage(EventId = 5, EventName = "RunsLeft", Level = LogLevel.Warning, Message = "{Count} runs did not end before the process has to stop; the next start takes them up")]
     private partial void LogLettingGo(int count);

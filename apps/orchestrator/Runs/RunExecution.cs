@@ -163,8 +163,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         {
             log.ToolCallCompleted(calls[i], results[i].Text, results[i].IsError);
             made.Add((calls[i], results[i].Text));
-            state.StepNames.Add($"tool:{calls[i].Name}");
-            services.Journeys.Step(_run, $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}");
+            // The registry's name: the model's own may be anything.
+            string step = $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}";
+            state.StepNames.Add(step);
+            services.Journeys.Step(_run, step);
         }
         Remember(calling, made);
     }
@@ -253,7 +255,6 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         };
         await using ModelExchange exchange = await services.Dispatcher.SendAsync(call, _token);
         ModelReply reply = await ModelReplyReader.ReadAsync(exchange, live.AppendText, _token);
-        services.Models.Seen(_agent.Model, exchange.Model);
         TokenUsage usage = exchange.Usage ?? default;
         return (reply, exchange.Model.Id, usage, exchange.CostUsd);
     }
@@ -262,8 +263,12 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     {
         if (services.Models.ContextTokens(_agent.Model) is not { } window) return ContextWindow.Trim(state.Messages, long.MaxValue, static _ => 0);
         int answer = Math.Min(_agent.Spec.MaxTokens ?? 4096, window / 4);
-        int overhead = (_system is null ? 0 : services.Models.CountTokens(_system)) + _agent.ToolsJson.Sum(t => services.Models.CountTokens(t));
-        return ContextWindow.Trim(state.Messages, window - answer - overhead, m => services.Models.CountTokens(m.Json.Span));
+        int fixedBytes = (_system?.Length ?? 0) + _agent.ToolsJson.Sum(static t => t.Length);
+        // A token has at least one byte: nearly every conversation fits without counting.
+        if (fixedBytes + state.Messages.Sum(static m => (long)m.Json.Length) <= window - answer) return ContextWindow.Trim(state.Messages, long.MaxValue, static _ => 0);
+        // Schemas are wordy JSON: three bytes a token is on the safe side.
+        int overhead = (_system is null ? 0 : services.Models.CountTokens(_system, _agent.Model)) + _agent.ToolsJson.Sum(static t => t.Length / 3);
+        return ContextWindow.Trim(state.Messages, window - answer - overhead, m => services.Models.CountTokens(m.Json.Span, _agent.Model));
     }
 
     private FinalMessage Message(ReadOnlyMemory<byte> text, string finishReason, string? model) =>

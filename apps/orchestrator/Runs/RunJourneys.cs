@@ -1,5 +1,3 @@
-using System.Text.Json;
-using Microsoft.Extensions.Logging;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Messaging;
@@ -7,16 +5,16 @@ using MultiAgent.Messaging;
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>Records runs as user journeys: a chat turn step by step, a completion as one record when it ends.</summary>
-internal sealed partial class RunJourneys(IEventSpool spool, TimeProvider time, ILogger<RunJourneys> logger)
+internal sealed class RunJourneys(JourneyRecorder recorder, TimeProvider time)
 {
     public void Started(RunRecord run)
     {
-        if (run.Surface == RunInput.ChatSurface) Append(Change(run, "started"));
+        if (run.Surface == RunInput.ChatSurface) recorder.Record(Change(run, "started"));
     }
 
     public void Step(RunRecord run, string step)
     {
-        if (run.Surface == RunInput.ChatSurface) Append(Change(run, "step") with { Step = step });
+        if (run.Surface == RunInput.ChatSurface) recorder.Record(Change(run, "step") with { Step = step });
     }
 
     /// <param name="run">The final row.</param>
@@ -26,9 +24,9 @@ internal sealed partial class RunJourneys(IEventSpool spool, TimeProvider time, 
     public void Ended(RunRecord run, string? clientJourneyId, string steps, TimeSpan duration)
     {
         string outcome = run.Status switch { RunStatus.Completed => "completed", RunStatus.Failed => "failed", _ => "abandoned" };
-        if (run.Surface == RunInput.ChatSurface) Append(Change(run, outcome));
-        else if (clientJourneyId is not null) Append(Change(run, "step") with { JourneyId = clientJourneyId, Step = $"agent/{run.Agent}" });
-        else Append(Change(run, "recorded") with { Step = steps, Outcome = outcome, DurationMs = duration.TotalMilliseconds });
+        if (run.Surface == RunInput.ChatSurface) recorder.Record(Change(run, outcome) with { DurationMs = duration.TotalMilliseconds });
+        else if (clientJourneyId is not null) recorder.Record(Change(run, "step") with { JourneyId = clientJourneyId, Step = $"agent/{run.Agent}" });
+        else recorder.Record(Change(run, "recorded") with { Step = steps, Outcome = outcome, DurationMs = duration.TotalMilliseconds });
     }
 
     private JourneyChange Change(RunRecord run, string kind)
@@ -46,12 +44,4 @@ internal sealed partial class RunJourneys(IEventSpool spool, TimeProvider time, 
             Metadata = kind is "started" or "recorded" ? new Dictionary<string, string> { ["agent"] = run.Agent, ["run_id"] = run.Id } : null,
         };
     }
-
-    private void Append(JourneyChange change)
-    {
-        if (!spool.Append(SpoolKind.Journey, JsonSerializer.SerializeToUtf8Bytes(change, EventJson.Default.JourneyChange))) LogDropped(change.Kind);
-    }
-
-    [LoggerMessage(EventId = 1, EventName = "JourneyDropped", Level = LogLevel.Warning, Message = "The spool is full; a journey change '{Kind}' was dropped")]
-    private partial void LogDropped(string kind);
 }

@@ -1,9 +1,9 @@
--- One row per call of a model. Ids are time-ordered, so the table grows at its end.
+-- One row per call of a model, kept in the order in which a tenant reads it: one tree serves uniqueness, ranges and lists.
 -- cost_pico_usd is exact: a price per million tokens with up to six decimals times a number of tokens.
 CREATE TABLE usage (
-    id                 TEXT PRIMARY KEY,
     tenant_id          TEXT NOT NULL,
     at                 INTEGER NOT NULL,
+    id                 TEXT NOT NULL,
     api_key_id         TEXT,
     user_id            TEXT,
     request_id         TEXT NOT NULL,
@@ -25,13 +25,14 @@ CREATE TABLE usage (
     stream             INTEGER NOT NULL,
     attempt            INTEGER NOT NULL,
     latency_ms         REAL NOT NULL,
-    first_token_ms     REAL
+    first_token_ms     REAL,
+    PRIMARY KEY (tenant_id, at, id)
 ) WITHOUT ROWID;
-CREATE INDEX ix_usage_tenant_at ON usage (tenant_id, at);
 
+-- Ids are time-ordered, so a tenant's journeys lie in the order of their making.
 CREATE TABLE journeys (
-    id           TEXT PRIMARY KEY,
     tenant_id    TEXT NOT NULL,
+    id           TEXT NOT NULL,
     type         TEXT NOT NULL,
     user_id      TEXT,
     status       TEXT NOT NULL,
@@ -43,9 +44,9 @@ CREATE TABLE journeys (
     -- names of the steps of a journey that was recorded whole, comma separated; others have rows in journey_steps
     step_names   TEXT,
     reason       TEXT,
-    metadata     TEXT
+    metadata     TEXT,
+    PRIMARY KEY (tenant_id, id)
 ) WITHOUT ROWID;
-CREATE INDEX ix_journeys_tenant ON journeys (tenant_id, started_at);
 CREATE INDEX ix_journeys_active ON journeys (last_seen_at) WHERE status = 'active';
 
 CREATE TABLE journey_steps (

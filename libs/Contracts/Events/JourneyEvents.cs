@@ -6,24 +6,25 @@ public sealed record JourneyBatch(IReadOnlyList<JourneyChange> Changes);
 /// <summary>
 /// One change of a user journey. A change is idempotent by <see cref="Id"/>. A journey that is known from its first to
 /// its last step when it is recorded (one API request) is a single change of kind <c>recorded</c>.
+/// Settable, since the serializer reads init-only members through an array of boxed values, and there is one for every request.
 /// </summary>
 public sealed record JourneyChange
 {
-    public required string Id { get; init; }
-    public required string JourneyId { get; init; }
-    public required string TenantId { get; init; }
+    public required string Id { get; set; }
+    public required string JourneyId { get; set; }
+    public required string TenantId { get; set; }
     /// <summary><c>started</c>, <c>step</c>, <c>completed</c>, <c>abandoned</c>, <c>failed</c>, or <c>recorded</c> (start, steps and end at once).</summary>
-    public required string Kind { get; init; }
+    public required string Kind { get; set; }
     /// <summary>What the user is after, e.g. <c>chat</c>, <c>onboarding</c>, <c>checkout</c>.</summary>
-    public required string Type { get; init; }
-    public string? UserId { get; init; }
-    public required DateTimeOffset At { get; init; }
+    public required string Type { get; set; }
+    public string? UserId { get; set; }
+    public required DateTimeOffset At { get; set; }
     /// <summary>Name of the step; with <c>recorded</c>, all steps joined by commas.</summary>
-    public string? Step { get; init; }
+    public string? Step { get; set; }
     /// <summary>With <c>recorded</c>: how it ended, one of <c>completed</c>, <c>abandoned</c>, <c>failed</c>.</summary>
-    public string? Outcome { get; init; }
+    public string? Outcome { get; set; }
     /// <summary>With <c>recorded</c>: from the first to the last step, milliseconds.</summary>
-    public double? DurationMs { get; init; }
+    public double? DurationMs { get; set; }
     /// <summary>Free key–value pairs; bounded by the API.</summary>
-    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+    public IReadOnlyDictionary<string, string>? Metadata { get; set; }
 }

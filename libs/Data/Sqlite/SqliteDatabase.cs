@@ -85,6 +85,7 @@ public sealed class SqliteDatabase : IDisposable
             PRAGMA temp_store = MEMORY;
             PRAGMA cache_size = -8192;
             PRAGMA journal_size_limit = 67108864;
+            PRAGMA wal_autocheckpoint = 4000;
             """);
         return session;
     }

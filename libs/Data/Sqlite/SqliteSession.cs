@@ -18,7 +18,12 @@ public sealed class SqliteSession : IDisposable
     /// </summary>
     public SqliteStatement Prepare(string sql)
     {
-        if (_statements.TryGetValue(sql, out SqliteStatement? statement)) return statement;
+        if (_statements.TryGetValue(sql, out SqliteStatement? statement))
+        {
+            // A use that threw half way may have left it stepped or bound.
+            statement.Reset();
+            return statement;
+        }
         statement = new SqliteStatement(Connection.Handle!, sql);
         _statements.Add(sql, statement);
         return statement;

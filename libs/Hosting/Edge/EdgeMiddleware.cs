@@ -57,16 +57,12 @@ internal sealed partial class EdgeMiddleware(
         }
     }
 
-    private static string RequestIdOf(HttpContext context)
+    private string RequestIdOf(HttpContext context)
     {
         string? given = context.Request.Headers["X-Request-Id"];
         if (given is { Length: > 0 and <= 128 } && given.AsSpan().IndexOfAnyExceptInRange('!', '~') < 0) return given;
         // Time-ordered and unique; the client gets it back and quotes it.
-        return string.Create(36, Guid.CreateVersion7(), static (span, id) =>
-        {
-            "req_".CopyTo(span);
-            id.TryFormat(span[4..], out _, "N");
-        });
+        return Ids.New("req", time);
     }
 
     /// <summary>Routing and the reading of bodies set a bare status for what they refuse.</summary>

@@ -13,10 +13,12 @@ namespace MultiAgent.Messaging.Spool;
 /// </summary>
 internal sealed partial class EventSpool : BackgroundService, IEventSpool
 {
-    private const int MaxRecord = 60_000;
-    private const int RecordsPerEvent = 500;
-    private const int BytesPerEvent = 512 * 1024;
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(25);
+    private const int MaxRecord = 16_000;
+
+    // Below the size at which arrays count as large objects, which only a full collection frees.
+    private const int BytesPerEvent = 60 * 1024;
+    private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _lock = new();
     private readonly IEventBus _bus;
@@ -67,7 +69,13 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
 
     public bool Append(SpoolKind kind, ReadOnlySpan<byte> record)
     {
-        if (record.Length > MaxRecord) throw new ArgumentException($"A record has at most {MaxRecord} bytes, not {record.Length}.", nameof(record));
+        if (record.Length > MaxRecord)
+        {
+            // Its maker should have bounded it; the request that it tells of must not fail for that.
+            Interlocked.Increment(ref _dropped);
+            LogTooLarge(kind, record.Length);
+            return false;
+        }
         bool wasEmpty, appended;
         lock (_lock)
         {
@@ -89,7 +97,16 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await PublishAllAsync(cancellationToken);
+        // The host's time may be used up by now. What does not go out stays in the files and goes out at the next start.
+        using var limit = new CancellationTokenSource(StopTime, _time);
+        try
+        {
+            await PublishAllAsync(limit.Token);
+        }
+        catch (Exception e)
+        {
+            LogFailed(e);
+        }
     }
 
     public override void Dispose()
@@ -177,13 +194,13 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
         {
             if (!open.TryGetValue(kind, out (ArrayBufferWriter<byte> Bytes, int Count) batch))
             {
-                batch = (new ArrayBufferWriter<byte>(16 * 1024), 0);
+                batch = (new ArrayBufferWriter<byte>(BytesPerEvent + 2048), 0);
                 batch.Bytes.Write(kind == SpoolKind.Usage ? "{\"records\":["u8 : "{\"changes\":["u8);
             }
             if (batch.Count > 0) batch.Bytes.Write(","u8);
             batch.Bytes.Write(record);
             batch.Count++;
-            if (batch.Count >= RecordsPerEvent || batch.Bytes.WrittenCount > BytesPerEvent)
+            if (batch.Bytes.WrittenCount > BytesPerEvent - record.Length)
             {
                 open.Remove(kind);
                 events.Add(Close(area, kind, batch.Bytes, events.Count));
@@ -209,6 +226,9 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
 
     [LoggerMessage(EventId = 1, EventName = "SpoolFull", Level = LogLevel.Error, Message = "The event spool is full, {Count} records were dropped: events are not being stored")]
     private partial void LogFull(long count);
+
+    [LoggerMessage(EventId = 3, EventName = "SpoolRecordTooLarge", Level = LogLevel.Error, Message = "A {Kind} record of {Length} bytes is too large for the spool and was dropped")]
+    private partial void LogTooLarge(SpoolKind kind, int length);
 
     [LoggerMessage(EventId = 2, EventName = "SpoolPublishFailed", Level = LogLevel.Error, Message = "Spooled events could not be published; they stay in the spool")]
     private partial void LogFailed(Exception e);

@@ -39,7 +39,9 @@ internal sealed class DeploymentHealth(string deploymentId, ResilienceOptions op
     {
         if (Volatile.Read(ref _failures) == 0 && Volatile.Read(ref _blockedUntil) == 0) return;
         Volatile.Write(ref _failures, 0);
-        Volatile.Write(ref _blockedUntil, 0);
+        // A pause that the provider asked for outlasts the success of a request that was under way.
+        long until = Volatile.Read(ref _blockedUntil);
+        if (time.GetTimestamp() >= until) Interlocked.CompareExchange(ref _blockedUntil, 0, until);
         Volatile.Write(ref _probing, 0);
     }
 
@@ -59,8 +61,16 @@ internal sealed class DeploymentHealth(string deploymentId, ResilienceOptions op
     /// <summary>The attempt ended without saying anything about the deployment (the client left).</summary>
     public void Abandoned() => Volatile.Write(ref _probing, 0);
 
-    private void BlockFor(TimeSpan pause) =>
-        Volatile.Write(ref _blockedUntil, time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency));
+    // Of two pauses the longer one counts.
+    private void BlockFor(TimeSpan pause)
+    {
+        long until = time.GetTimestamp() + (long)(pause.TotalSeconds * time.TimestampFrequency);
+        long seen;
+        while ((seen = Volatile.Read(ref _blockedUntil)) < until && Interlocked.CompareExchange(ref _blockedUntil, until, seen) != seen)
+        {
+            // another thread was first: compare again
+        }
+    }
 }
 
 /// <summary>

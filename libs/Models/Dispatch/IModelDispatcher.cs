@@ -74,6 +74,9 @@ public abstract class ModelExchange : IAsyncDisposable
     /// </summary>
     public virtual bool AnswerComplete => false;
 
+    /// <summary>True once the provider has told an error inside its stream.</summary>
+    public virtual bool AnswerFailed => false;
+
     /// <summary>
     /// The body in the OpenAI dialect. In a stream the usage chunk (<c>"choices":[]</c>) is there only if the client asked for it.
     /// Reading throws <see cref="ModelException"/> when the provider breaks off.

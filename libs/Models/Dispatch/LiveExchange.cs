@@ -55,6 +55,8 @@ internal sealed class LiveExchange : ModelExchange
 
     public override decimal? CostUsd => Usage is { } usage ? Model.Price?.Cost(usage) : null;
 
+    public override bool AnswerFailed => _filter is { Failed: true };
+
     public override bool AnswerComplete => _filter is null || _filter.Done || _filter.Completed;
 
     /// <summary>A JSON answer is there as a whole before it is handed out, and so is its usage.</summary>
@@ -89,7 +91,13 @@ internal sealed class LiveExchange : ModelExchange
     private TokenUsage Settle()
     {
         if (_usage is { } known) return known;
-        _usage = _filter?.Usage ?? _response.UsageSoFar ?? _dispatcher.Estimate(_call, _filter);
+        if (_filter?.Usage is { } reported) _usage = reported;
+        else
+        {
+            TokenUsage counted = _dispatcher.Estimate(_call, _filter);
+            // What a cut stream had reported is exact for the input; of the output it tells the beginning at most.
+            _usage = _response.UsageSoFar is { } soFar ? soFar with { OutputTokens = Math.Max(soFar.OutputTokens, counted.OutputTokens), Estimated = true } : counted;
+        }
         return _usage.Value;
     }
 
@@ -109,6 +117,12 @@ internal sealed class LiveExchange : ModelExchange
                 else if (exchange.TimeIsUp)
                     throw new UpstreamException(UpstreamFailure.TotalTimeout, "The answer took longer than allowed.");
                 return result;
+            }
+            catch (UpstreamException) when (filter.Done)
+            {
+                // The answer was whole; only the connection is lost.
+                exchange.Record();
+                return new ReadResult(default, false, true);
             }
             catch (UpstreamException e)
             {

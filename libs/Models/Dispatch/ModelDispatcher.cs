@@ -23,6 +23,9 @@ internal sealed partial class ModelDispatcher(
     private const int MaxModels = 8;
     private const int MaxErrorBody = 64 * 1024;
 
+    // For a provider that says 429 without saying for how long.
+    private static readonly TimeSpan DefaultPause = TimeSpan.FromSeconds(1);
+
     private readonly FrozenDictionary<string, IModelProvider> _providers = providers.ToFrozenDictionary(p => p.Type, StringComparer.OrdinalIgnoreCase);
     private readonly ResilienceOptions _resilience = resilience.Value;
     private uint _turn;
@@ -133,19 +136,19 @@ internal sealed partial class ModelDispatcher(
             walk.Tried.Add(entry.Id);
             for (int retry = 0; retry <= _resilience.MaxRetries; retry++)
             {
+                // With one deployment there is no other to turn to: wait as long as the provider asked, or back off.
+                if (retry > 0 && entry.Deployments.Count == 1) await BackOffAsync(retry, walk, cancellationToken);
                 Deployment? deployment = PickDeployment(entry);
-                if (retry > 0 && (deployment is null || deployment == walk.LastDeployment))
+                if (deployment is null && retry > 0 && entry.Deployments.Count > 1)
                 {
-                    // No other deployment to turn to: wait as long as the provider asked, or back off.
                     await BackOffAsync(retry, walk, cancellationToken);
-                    deployment ??= PickDeployment(entry);
+                    deployment = PickDeployment(entry);
                 }
                 if (deployment is null)
                 {
                     walk.NoneHealthy(entry.Id);
                     break;
                 }
-                walk.LastDeployment = deployment;
                 ModelExchange? answer = await AttemptAsync(call, entry, deployment, walk, cancellationToken);
                 if (answer is not null) return answer;
                 if (!walk.Retry) break;
@@ -162,7 +165,7 @@ internal sealed partial class ModelDispatcher(
         long started = time.GetTimestamp();
         int number = walk.Attempts++;
         ProviderResponse? response = null;
-        bool handedOver = false;
+        bool handedOver = false, judged = false;
         try
         {
             response = await _providers[deployment.ProviderType].SendAsync(
@@ -171,14 +174,17 @@ internal sealed partial class ModelDispatcher(
             {
                 LiveExchange exchange = await BeginAsync(call, model, deployment, response, number, started, cancellationToken);
                 state.Succeeded();
-                handedOver = true;
+                handedOver = judged = true;
                 return exchange;
             }
-            return await RefusedAsync(call, model, deployment, response, number, started, walk);
+            ModelExchange? refused = await RefusedAsync(call, model, deployment, response, number, started, walk);
+            judged = true;
+            return refused;
         }
         catch (UpstreamException e)
         {
             state.Failed();
+            judged = true;
             string kind = e.Failure.ToString();
             metrics.Error(deployment.Provider, kind);
             LogAttemptFailed(deployment.Id, number, kind, e.InnerException?.Message ?? e.Message);
@@ -188,12 +194,13 @@ internal sealed partial class ModelDispatcher(
         catch (OperationCanceledException)
         {
             // The client left before the answer began. The provider may have read the prompt: it is metered as an estimate.
-            state.Abandoned();
             Record(call, model, deployment, new Attempt(number, started, 0), Estimate(call, null), "cancelled", null);
             throw;
         }
         finally
         {
+            // A probe that said nothing of the deployment must let the next one try.
+            if (!judged) state.Abandoned();
             if (!handedOver && response is not null) await response.DisposeAsync();
         }
     }
@@ -202,6 +209,8 @@ internal sealed partial class ModelDispatcher(
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<LiveExchange> BeginAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, int number, long started, CancellationToken cancellationToken)
     {
+        if (call.Operation == ModelOperation.Chat && response.IsEventStream != call.Envelope.Stream)
+            throw new UpstreamException(UpstreamFailure.InvalidResponse, call.Envelope.Stream ? "The provider did not stream its answer." : "The provider streamed an answer that was not to be streamed.");
         ReadResult read = await response.Body.ReadAsync(cancellationToken);
         long firstByte = time.GetTimestamp();
         if (response.IsEventStream)
@@ -248,12 +257,14 @@ internal sealed partial class ModelDispatcher(
         switch (refusal.Kind)
         {
             case RefusalKind.Pause:
-                state.CoolDown(refusal.RetryAfter ?? TimeSpan.FromSeconds(1));
-                walk.Fail(refusal, retry: model.Deployments.Count > 1 || (refusal.RetryAfter ?? TimeSpan.Zero) <= TimeSpan.FromSeconds(_resilience.MaxRetryAfterSeconds));
+                refusal = refusal with { RetryAfter = refusal.RetryAfter ?? DefaultPause };
+                state.CoolDown(refusal.RetryAfter.Value);
+                walk.Fail(refusal, retry: MayWait(model, refusal));
                 return null;
             case RefusalKind.Transient:
                 state.Failed();
-                walk.Fail(refusal, retry: true);
+                if (refusal.RetryAfter is { } pause) state.CoolDown(pause);
+                walk.Fail(refusal, retry: MayWait(model, refusal));
                 return null;
             case RefusalKind.Deployment:
                 // Our key or deployment is at fault, which the client cannot mend and need not see.
@@ -261,6 +272,7 @@ internal sealed partial class ModelDispatcher(
                 walk.Fail(refusal, retry: model.Deployments.Count > 1);
                 return null;
             case RefusalKind.OtherModelMayServe:
+                state.Succeeded();
                 walk.Fail(refusal, retry: false);
                 walk.Refused = new RefusedExchange(model, status, refusal.Body, number);
                 return null;
@@ -269,6 +281,10 @@ internal sealed partial class ModelDispatcher(
                 return new RefusedExchange(model, status, refusal.Body, number);
         }
     }
+
+    // Longer than the operator lets a client wait, only another deployment is worth a try.
+    private bool MayWait(ModelEntry model, ProviderRefusal refusal) =>
+        model.Deployments.Count > 1 || (refusal.RetryAfter ?? TimeSpan.Zero) <= TimeSpan.FromSeconds(_resilience.MaxRetryAfterSeconds);
 
     private static async ValueTask<byte[]> ReadErrorAsync(PipeReader body)
     {

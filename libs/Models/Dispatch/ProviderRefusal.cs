@@ -43,7 +43,7 @@ internal sealed record ProviderRefusal(RefusalKind Kind, int Status, string? Cod
             using JsonDocument document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("error", out JsonElement error) || error.ValueKind != JsonValueKind.Object)
                 return (null, false);
-            return (error.TryGetProperty("code", out JsonElement code) && code.ValueKind == JsonValueKind.String ? code.GetString() : null, true);
+            return (error.TryGetProperty("code", out JsonElement code) && code.ValueKind == JsonValueKind.String && code.GetString() is { Length: <= 64 } text ? text : null, true);
         }
         catch (JsonException)
         {

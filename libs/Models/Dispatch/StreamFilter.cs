@@ -131,9 +131,9 @@ internal sealed class StreamFilter(PipeReader inner, bool keepUsageChunk) : Pipe
         TotalBytes += events.Length;
         Keep(events);
 
-        if (!Done && events.IndexOf("[DONE]"u8) >= 0) Done = events.IndexOf("data: [DONE]"u8) >= 0 || events.IndexOf("data:[DONE]"u8) >= 0;
+        if (!Done && events.IndexOf("[DONE]"u8) >= 0) Done = HasLine(events, "data: [DONE]"u8) || HasLine(events, "data:[DONE]"u8);
         if (!Finished) Finished = events.IndexOf("\"finish_reason\":\""u8) >= 0 || events.IndexOf("\"finish_reason\": \""u8) >= 0;
-        if (!Failed) Failed = events.IndexOf("data: {\"error\""u8) >= 0;
+        if (!Failed && events.IndexOf("{\"error\""u8) >= 0) Failed = HasLine(events, "data: {\"error\""u8) || HasLine(events, "data:{\"error\""u8);
         if (!UsageReader.TryFindLast(events, out TokenUsage usage, out int position)) return;
         Usage = usage;
         if (keepUsageChunk) return;
@@ -148,6 +148,18 @@ internal sealed class StreamFilter(PipeReader inner, bool keepUsageChunk) : Pipe
         int after = end - _scanned;
         TotalBytes -= after;
         _keptLength -= Math.Min(after, _keptLength);
+    }
+
+    // At the beginning of a line: inside JSON a line break is escaped, so no content can look like this.
+    private static bool HasLine(ReadOnlySpan<byte> events, ReadOnlySpan<byte> start)
+    {
+        if (events.StartsWith(start)) return true;
+        while (events.IndexOf(start) is var at and > 0)
+        {
+            if (events[at - 1] is (byte)'\n') return true;
+            events = events[(at + start.Length)..];
+        }
+        return false;
     }
 
     private static int EndOfLastEvent(ReadOnlySpan<byte> bytes)

@@ -1,5 +1,4 @@
 using MultiAgent.Contracts;
-using MultiAgent.Models.Catalogue;
 using MultiAgent.Models.Upstream;
 
 namespace MultiAgent.Models.Dispatch;
@@ -13,8 +12,6 @@ internal sealed class Walk
     public List<string> Tried { get; } = new(1);
 
     public int Attempts { get; set; }
-
-    public Deployment? LastDeployment { get; set; }
 
     /// <summary>Whether the last failure may be mended by another attempt at the same model.</summary>
     public bool Retry { get; private set; }

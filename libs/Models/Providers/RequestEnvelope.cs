@@ -9,6 +9,8 @@ namespace MultiAgent.Models.Providers;
 /// </summary>
 public sealed class RequestEnvelope
 {
+    private const int MaxUser = 256;
+
     /// <summary>The requested model's name.</summary>
     public required string Model { get; init; }
 
@@ -96,7 +98,8 @@ public sealed class RequestEnvelope
                 else if (reader.ValueTextEquals("user"u8) || reader.ValueTextEquals("safety_identifier"u8))
                 {
                     reader.Read();
-                    if (reader.TokenType == JsonTokenType.String) user = reader.GetString();
+                    // An id; what is longer than any is cut, since it goes into journeys.
+                    if (reader.TokenType == JsonTokenType.String) user = reader.GetString() is { Length: > MaxUser } tooLong ? tooLong[..MaxUser] : reader.GetString();
                     else reader.Skip();
                 }
                 else

@@ -80,7 +80,7 @@ internal sealed class Http11Response : UpstreamResponse
                     _start = _end = _headEnd = end - 2;
                     _rawStart = end;
                     _rawEnd = length;
-                    _connection.Arm(_timeouts.BetweenChunks, UpstreamFailure.ChunkTimeout);
+                    _connection.Disarm();
                     Decode();
                     return;
                 }
@@ -229,7 +229,10 @@ internal sealed class Http11Response : UpstreamResponse
         if (_rawEnd == _buffer.Length) MakeRoom();
         try
         {
+            // Only while waiting for the provider: a client that is slow to take what is here is not the provider's silence.
+            _connection.Arm(_timeouts.BetweenChunks, UpstreamFailure.ChunkTimeout);
             int read = await _connection.ReceiveAsync(_buffer.AsMemory(_rawEnd));
+            _connection.Disarm();
             if (read == 0)
             {
                 if (_framing != Framing.UntilClose)
@@ -238,7 +241,6 @@ internal sealed class Http11Response : UpstreamResponse
                 return;
             }
             _rawEnd += read;
-            _connection.Arm(_timeouts.BetweenChunks, UpstreamFailure.ChunkTimeout);
             Decode();
         }
         catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or ObjectDisposedException)
@@ -290,7 +292,24 @@ internal sealed class Http11Response : UpstreamResponse
         }
 
         public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
-            TryRead(out ReadResult result) ? new(result) : ReceiveAsync();
+            TryRead(out ReadResult result) ? new(result)
+            : cancellationToken.CanBeCanceled && cancellationToken != response._cancellation ? ReceiveCancellableAsync(cancellationToken)
+            : ReceiveAsync();
+
+        // A token of the reader's own: like the request's, it closes the connection.
+        private async ValueTask<ReadResult> ReceiveCancellableAsync(CancellationToken cancellationToken)
+        {
+            using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static state => ((UpstreamConnection)state!).Close(), response._connection);
+            try
+            {
+                return await ReceiveAsync();
+            }
+            catch (UpstreamException)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                throw;
+            }
+        }
 
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         private async ValueTask<ReadResult> ReceiveAsync()

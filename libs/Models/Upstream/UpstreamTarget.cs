@@ -22,7 +22,7 @@ public sealed class UpstreamTarget
 
         var head = new StringBuilder()
             .Append("POST ").Append(uri.PathAndQuery).Append(" HTTP/1.1\r\n")
-            .Append("Host: ").Append(uri.IsDefaultPort ? uri.IdnHost : $"{uri.IdnHost}:{uri.Port}").Append("\r\n")
+            .Append("Host: ").Append(uri.Authority).Append("\r\n")
             .Append("Content-Type: application/json\r\n")
             .Append("Accept: application/json, text/event-stream\r\n")
             .Append("User-Agent: maap\r\n");

@@ -55,13 +55,17 @@ public sealed class ContextWindowTests
     [Fact]
     public async Task Run_HistoryLargerThanTheWindow_DropsTheOldestTurns()
     {
-        await using TestHost host = await TestHost.StartAsync();
-        host.Model.ContextTokens = 2_000;
-        await host.Alpha.CreateAgentAsync();
+        await using TestHost host = await TestHost.StartAsync(settings: new()
+        {
+            ["Models:Providers:fake:Type"] = "openai",
+            ["Models:Providers:fake:BaseUrl"] = "http://127.0.0.1:9/v1",
+            ["Models:Catalogue:fake/small:ContextTokens"] = "2000",
+        });
+        await host.Alpha.CreateAgentAsync(more: new { model = "fake/small" });
         string? conversation = null;
         for (int i = 0; i < 8; i++)
         {
-            (_, System.Text.Json.JsonElement body, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "helper", message = $"M{i} {new string('x', 1600)}", conversationId = conversation });
+            (_, System.Text.Json.JsonElement body, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "helper", message = $"M{i} {string.Join(' ', Enumerable.Range(1000, 250))}", conversationId = conversation });
             conversation = body.Text("conversationId");
         }
 

@@ -54,8 +54,6 @@ internal sealed class FakeDispatcher : IModelDispatcher
     /// <summary>Calls whose exchange was closed before its body was read to the end, or whose request was cancelled.</summary>
     public SemaphoreSlim ClosedEarly { get; } = new(0);
 
-    public int? ContextTokens { get; set; }
-
     public void Script(params FakeAnswer[] answers)
     {
         foreach (FakeAnswer answer in answers) _script.Enqueue(answer);
@@ -103,7 +101,7 @@ internal sealed class FakeDispatcher : IModelDispatcher
         public override decimal? CostUsd => _answer.CostUsd;
         public override ModelEntry Model => new()
         {
-            Id = "fake/model", Provider = "fake", Name = "model", Listed = true, ContextTokens = _owner.ContextTokens,
+            Id = "fake/model", Provider = "fake", Name = "model", Listed = true,
             Deployments = [new Deployment { Id = "fake/model#0", Provider = "fake", ProviderType = "fake", UpstreamModel = "model", Timeouts = null!, Headers = FrozenDictionary<string, string>.Empty }],
         };
 

@@ -4,7 +4,7 @@ using MultiAgent.Models.Upstream;
 namespace MultiAgent.Models.Providers.OpenAi;
 
 /// <summary>Azure OpenAI: the same dialect under a URL that names the deployment, with the key in <c>api-key</c>.</summary>
-internal sealed class AzureOpenAiProvider(IUpstreamTransport transport) : OpenAiProvider(transport)
+internal sealed class AzureOpenAiProvider(IUpstreamTransport transport, TimeProvider time) : OpenAiProvider(transport, time)
 {
     private const string DefaultApiVersion = "2024-10-21";
 

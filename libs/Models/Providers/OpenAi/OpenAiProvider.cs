@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using MultiAgent.Models.Catalogue;
@@ -7,7 +6,7 @@ using MultiAgent.Models.Upstream;
 namespace MultiAgent.Models.Providers.OpenAi;
 
 /// <summary>Endpoints that speak the OpenAI dialect themselves: requests and responses pass through as bytes.</summary>
-internal class OpenAiProvider(IUpstreamTransport transport) : IModelProvider
+internal class OpenAiProvider(IUpstreamTransport transport, TimeProvider time) : IModelProvider
 {
     public virtual string Type => "openai";
 
@@ -20,7 +19,7 @@ internal class OpenAiProvider(IUpstreamTransport transport) : IModelProvider
         UpstreamTarget target = call.Operation == ModelOperation.Chat ? state.Chat : state.Embeddings;
         RequestBody body = state.Splice.Apply(call.Body, call.Envelope);
         UpstreamResponse response = await transport.SendAsync(target, body, deployment.Timeouts.Attempt, cancellationToken);
-        return new PassThrough(response);
+        return new PassThrough(response, time);
     }
 
     /// <summary>Where a deployment's requests go and with what headers.</summary>
@@ -40,22 +39,17 @@ internal class OpenAiProvider(IUpstreamTransport transport) : IModelProvider
 
     private sealed record State(UpstreamTarget Chat, UpstreamTarget Embeddings, RequestSplice Splice);
 
-    private sealed class PassThrough(UpstreamResponse response) : ProviderResponse
+    private sealed class PassThrough(UpstreamResponse response, TimeProvider time) : ProviderResponse
     {
         public override int StatusCode => response.StatusCode;
 
         public override bool IsEventStream { get; } =
             response.Header("Content-Type") is { } type && type.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
 
-        public override TimeSpan? RetryAfter =>
-            Number(response.Header("retry-after-ms")) is { } ms ? TimeSpan.FromMilliseconds(ms)
-            : Number(response.Header("Retry-After")) is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+        public override TimeSpan? RetryAfter => RetryAfterHeader.Read(response, time);
 
         public override PipeReader Body => response.Body;
 
         public override ValueTask DisposeAsync() => response.DisposeAsync();
-
-        private static double? Number(string? text) =>
-            double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value is >= 0 and < 86400 * 7 ? value : null;
     }
 }

@@ -19,7 +19,7 @@ public sealed class OpenAiConformanceTests : ModelProviderConformance, IAsyncLif
     private WebApplication? _server;
     private Deployment? _deployment;
 
-    protected override IModelProvider Provider => new OpenAiProvider(_transport);
+    protected override IModelProvider Provider => new OpenAiProvider(_transport, TimeProvider.System);
 
     protected override Deployment Deployment => _deployment!;
 
