@@ -1,7 +1,8 @@
 // Server-sent events over fetch. EventSource can neither send an Authorization header nor POST.
 
 /**
- * Yields {id, event, data} for each event of a text/event-stream body, by the rules of the HTML standard.
+ * Yields {id, event, data} for each event of a text/event-stream body, by the rules of the HTML standard but for one: the id is
+ * the event's own, empty where it has none, so that a reader can tell a piece of text from an event that it has seen.
  * An event that the connection cut off is dropped, as the standard asks.
  * @param {ReadableStream<Uint8Array>} body
  */
@@ -49,6 +50,7 @@ export class EventParser {
       if (this.#data.length > 0) {
         events.push({ id: this.#id, event: this.#event || "message", data: this.#data.join("\n") });
       }
+      this.#id = "";
       this.#event = "";
       this.#data = [];
       return;
