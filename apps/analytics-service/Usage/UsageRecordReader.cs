@@ -31,9 +31,12 @@ internal static class UsageRecordReader
         Time,
     }
 
-    /// <summary>The statement that <see cref="InsertAll"/> fills, a parameter per member in the order of the table above.</summary>
-    public static string Insert { get; } =
-        $"INSERT OR IGNORE INTO usage ({string.Join(", ", Members.Select(m => m.Column))}) VALUES ({string.Join(", ", Members.Select((_, i) => $"?{i + 1}"))}) /* tenant_id is in the record */";
+    /// <summary>The statement that <see cref="InsertAll"/> fills: a parameter per member, in the order of the table above.</summary>
+    public const string Insert = """
+        INSERT OR IGNORE INTO usage (id, tenant_id, api_key_id, user_id, request_id, run_id, agent, operation, requested_model, model, provider, input_tokens,
+            cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, cost_pico_usd, status, error_code, stream, attempt, latency_ms, first_token_ms, at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+        """;
 
     /// <summary>Inserts every record of one batch.</summary>
     /// <exception cref="JsonException">The batch is malformed.</exception>
@@ -70,7 +73,7 @@ internal static class UsageRecordReader
             if (Members[member].Required) required |= 1u << member;
         }
         for (int i = 0; i < Members.Length; i++)
-            if (Members[i].Required && (required & (1u << i)) == 0) throw new JsonException($"A usage record lacks '{Members[i].Column}'.");
+            if (Members[i].Required && (required & (1u << i)) == 0) throw new JsonException($"A usage record lacks '{Members[i].Text}'.");
         insert.Execute();
     }
 
@@ -125,11 +128,11 @@ internal static class UsageRecordReader
         if (!json.Read() || json.TokenType != type) throw new JsonException("The event is not a batch of usage records.");
     }
 
-    private sealed class Member(string column, Kind kind, bool required = false)
+    private sealed class Member(string name, Kind kind, bool required = false)
     {
-        public string Column => column;
+        public string Text => name;
 
-        public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(column);
+        public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(name);
 
         public Kind Kind => kind;
 

@@ -31,7 +31,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
             }
             next ??= find.Text(0);
         }
-        if (next is not null) session.Prepare("UPDATE runs SET status = 'running', started_at = ?2 WHERE id = ?1").Bind(1, next).Bind(2, now).Execute();
+        if (next is not null) session.Prepare("UPDATE runs SET status = 'running', started_at = ?2 WHERE id = ?1 AND tenant_id = ?3").Bind(1, next).Bind(2, now).Bind(3, tenantId).Execute();
         return next;
     });
 
@@ -105,7 +105,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
             int found = session.Prepare("UPDATE conversations SET updated_at = ?3, title = coalesce(title, ?4), agent = coalesce(agent, ?5) WHERE id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL")
                 .Bind(1, conversationId).Bind(2, record.TenantId).Bind(3, record.CreatedAt).Bind(4, run.Title).Bind(5, record.Agent).Execute();
             if (found == 0) return new AcceptOutcome.ConversationNotFound();
-            SqliteStatement active = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND status IN ('queued', 'running') ORDER BY position").Bind(1, conversationId);
+            SqliteStatement active = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running') ORDER BY position").Bind(1, conversationId).Bind(2, record.TenantId);
             while (active.Step()) superseded.Add(active.Text(0));
             waits = superseded.Count > 0;
             if (waits && run.OnBusy == BusyPolicy.Reject) return new AcceptOutcome.Busy(superseded[0]);
@@ -135,10 +135,10 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
     {
         int changed = session.Prepare("""
             UPDATE runs SET status = ?2, reason = ?3, error_status = ?4, error_code = ?5, error_message = ?6, steps = ?7, input_tokens = ?8, output_tokens = ?9,
-                cost_usd = ?10, ended_at = ?11 WHERE id = ?1 AND status IN ('queued', 'running')
+                cost_usd = ?10, ended_at = ?11 WHERE id = ?1 AND tenant_id = ?12 AND status IN ('queued', 'running')
             """)
             .Bind(1, run.Id).Bind(2, RunStatusNames.Of(run.Status)).Bind(3, run.Reason).Bind(4, (long?)run.Error?.Status).Bind(5, run.Error?.Code).Bind(6, run.Error?.Message)
-            .Bind(7, run.Steps).Bind(8, run.InputTokens).Bind(9, run.OutputTokens).Bind(10, run.CostUsd?.ToString(CultureInfo.InvariantCulture)).Bind(11, run.EndedAt).Execute();
+            .Bind(7, run.Steps).Bind(8, run.InputTokens).Bind(9, run.OutputTokens).Bind(10, run.CostUsd?.ToString(CultureInfo.InvariantCulture)).Bind(11, run.EndedAt).Bind(12, run.TenantId).Execute();
         if (changed == 0) throw new InvalidOperationException($"Run {run.Id} has ended already.");
     }
 

@@ -43,7 +43,7 @@ internal sealed class Sessions(
         await database.Writer.WriteAsync(s =>
         {
             Insert(s, session, now);
-            s.Prepare("DELETE FROM refresh_tokens WHERE rowid IN (SELECT rowid FROM refresh_tokens WHERE expires_at < ?1 LIMIT ?2)").Bind(1, now).Bind(2, CleanupBatch).Execute();
+            s.Prepare("/* all tenants */ DELETE FROM refresh_tokens WHERE rowid IN (SELECT rowid FROM refresh_tokens WHERE expires_at < ?1 LIMIT ?2)").Bind(1, now).Bind(2, CleanupBatch).Execute();
         });
         return session;
     }
@@ -83,7 +83,7 @@ internal sealed class Sessions(
             return (RefreshOutcome.Reused, new Session(row.TenantId, row.UserId, row.FamilyId, ""));
         }
         if (row.Revoked || row.ExpiresAt <= now || !row.Active) return (RefreshOutcome.Invalid, null);
-        s.Prepare("UPDATE refresh_tokens SET used_at = ?2 WHERE token_hash = ?1").Bind(1, hash).Bind(2, now).Execute();
+        s.Prepare("UPDATE refresh_tokens SET used_at = ?2 WHERE token_hash = ?1 AND tenant_id = ?3").Bind(1, hash).Bind(2, now).Bind(3, row.TenantId).Execute();
         var session = new Session(row.TenantId, row.UserId, row.FamilyId, nextToken);
         Insert(s, session, now);
         return (RefreshOutcome.Rotated, session);
@@ -96,7 +96,7 @@ internal sealed class Sessions(
 
     private static void Revoke(SqliteSession s, Row row, DateTimeOffset now)
     {
-        int revoked = s.Prepare("UPDATE refresh_tokens SET revoked_at = ?2 WHERE family_id = ?1 AND revoked_at IS NULL").Bind(1, row.FamilyId).Bind(2, now).Execute();
+        int revoked = s.Prepare("UPDATE refresh_tokens SET revoked_at = ?2 WHERE family_id = ?1 AND tenant_id = ?3 AND revoked_at IS NULL").Bind(1, row.FamilyId).Bind(2, now).Bind(3, row.TenantId).Execute();
         if (revoked > 0) Outbox.Add(s, CallerChanges.Envelope(new CallerChanged(row.TenantId, null, row.UserId), now));
     }
 

@@ -34,11 +34,21 @@ internal static class Waiting
     public static Task WaitForStatusAsync(this HttpClient client, string id, string status) =>
         UntilAsync(async () => (await client.GetJsonAsync($"/api/v1/runs/{id}")).Body.Text("status") == status, $"run {status}");
 
-    public static string[] OutboxSubjects(this TestHost host) => host.Database.Read(session =>
+    /// <summary>Subjects of the events that left with changes of state, in order, whether the relay has published them yet or not.</summary>
+    public static string[] OutboxSubjects(this TestHost host)
     {
-        SqliteStatement read = session.Prepare("SELECT subject FROM outbox ORDER BY seq");
-        var subjects = new List<string>();
-        while (read.Step()) subjects.Add(read.Text(0));
-        return subjects.ToArray();
-    });
+        // The outbox first: what moves on in between is found in the log.
+        List<(string Id, string Subject)> waiting = host.Database.Read(Rows("SELECT id, subject FROM outbox ORDER BY seq"));
+        using var events = new SqliteDatabase("events", new() { Directory = host.Folder });
+        List<(string Id, string Subject)> published = events.Read(Rows("SELECT id, subject FROM events WHERE source <> 'spool' ORDER BY seq"));
+        return [.. published.Concat(waiting).DistinctBy(e => e.Id).Select(e => e.Subject)];
+    }
+
+    private static Func<SqliteSession, List<(string, string)>> Rows(string sql) => session =>
+    {
+        SqliteStatement read = session.Prepare(sql);
+        var rows = new List<(string, string)>();
+        while (read.Step()) rows.Add((read.Text(0), read.Text(1)));
+        return rows;
+    };
 }
