@@ -16,7 +16,7 @@ internal static class UsageRecordReader
         new("id", Kind.Text, true), new("tenant_id", Kind.Text, true), new("api_key_id", Kind.Text), new("user_id", Kind.Text), new("request_id", Kind.Text, true),
         new("run_id", Kind.Text), new("agent", Kind.Text), new("operation", Kind.Text, true), new("requested_model", Kind.Text, true), new("model", Kind.Text, true),
         new("provider", Kind.Text, true), new("input_tokens", Kind.Integer), new("cached_input_tokens", Kind.Integer), new("cache_write_tokens", Kind.Integer),
-        new("output_tokens", Kind.Integer), new("reasoning_tokens", Kind.Integer), new("estimated", Kind.Boolean), new("cost_usd", Kind.Cost), new("status", Kind.Text, true),
+        new("output_tokens", Kind.Integer), new("reasoning_tokens", Kind.Integer), new("estimated", Kind.Boolean), new("cost_usd", Kind.Cost, column: "cost_pico_usd"), new("status", Kind.Text, true),
         new("error_code", Kind.Text), new("stream", Kind.Boolean), new("attempt", Kind.Integer), new("latency_ms", Kind.Real), new("first_token_ms", Kind.OptionalReal), new("at", Kind.Time, true),
     ];
 
@@ -125,11 +125,12 @@ internal static class UsageRecordReader
         if (!json.Read() || json.TokenType != type) throw new JsonException("The event is not a batch of usage records.");
     }
 
-    private sealed class Member(string column, Kind kind, bool required = false)
+    /// <summary>A member of the JSON, and the column that it fills: of the same name unless another is given.</summary>
+    private sealed class Member(string name, Kind kind, bool required = false, string? column = null)
     {
-        public string Column => column;
+        public string Column => column ?? name;
 
-        public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(column);
+        public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(name);
 
         public Kind Kind => kind;
 
