@@ -3,6 +3,8 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -61,6 +63,7 @@ public static class PlatformHost
         WebApplication app = builder.Build();
         app.UseMiddleware<EdgeMiddleware>();
         app.UseRouting();
+        app.UseRequestTimeouts();
         app.UseMiddleware<CallerMiddleware>();
         app.UseMiddleware<IdempotencyMiddleware>();
         foreach (IServiceModule module in modules)
@@ -120,6 +123,8 @@ public static class PlatformHost
         services.AddServiceDatabase("host");
         services.TryAddSingleton<IdempotencyStore>();
         services.AddHostedService<IdempotencyCleanup>();
+        services.AddRequestTimeouts();
+        services.AddSingleton<IConfigureOptions<RequestTimeoutOptions>, DefaultTimeout>();
         services.AddDataProtection().SetApplicationName("maap");
         services.AddSingleton<IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>, KeyFolder>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
@@ -142,6 +147,12 @@ public static class PlatformHost
         builder.AddPlatformTelemetry(name);
         services.AddApiReference();
         services.TryAddSingleton<DataDirectory>();
+    }
+
+    private sealed class DefaultTimeout(IOptions<LimitsOptions> limits) : IConfigureOptions<RequestTimeoutOptions>
+    {
+        public void Configure(RequestTimeoutOptions options) =>
+            options.DefaultPolicy = new RequestTimeoutPolicy { Timeout = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds), TimeoutStatusCode = StatusCodes.Status504GatewayTimeout };
     }
 
     private sealed class KeyFolder(IOptions<DataOptions> data, ILoggerFactory loggers) : IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>

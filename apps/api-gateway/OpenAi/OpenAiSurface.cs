@@ -22,6 +22,8 @@ internal static class OpenAiSurface
     public static void MapOpenAiSurface(this IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup("/v1").WithTags("OpenAI-compatible").RequireScope(Scopes.ModelsInvoke);
+        // Model calls have time limits of their own, per attempt and in all.
+        group.DisableRequestTimeout();
         ChatCompletions chat = routes.ServiceProvider.GetRequiredService<ChatCompletions>();
         Embeddings embeddings = routes.ServiceProvider.GetRequiredService<Embeddings>();
 

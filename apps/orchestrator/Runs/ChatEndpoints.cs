@@ -47,6 +47,8 @@ internal static class ChatEndpoints
 
     public static void MapChat(this IEndpointRouteBuilder routes) => routes.MapPost("/api/v1/chat", ChatAsync)
         .WithTags("Chat").RequireScope(Scopes.RunsWrite)
+        // A run has the agent's time limit.
+        .DisableRequestTimeout()
         .WithSummary("Send a message to an agent; the answer is JSON, or server-sent events with stream=true or Accept: text/event-stream");
 
     private static async Task<Results<Ok<ChatResponse>, RunStreamResult, ProblemHttpResult>> ChatAsync(HttpContext http, ChatRequest body,

@@ -68,7 +68,7 @@ internal static class RunEndpoints
         RouteGroupBuilder group = routes.MapGroup("/api/v1/runs").WithTags("Runs").RequireScope(Scopes.RunsRead);
         group.MapGet("", List).WithSummary("List runs, newest first; filter by status, agent and conversation");
         group.MapGet("/{id}", Get).WithSummary("Get a run");
-        group.MapGet("/{id}/events", Events).WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
+        group.MapGet("/{id}/events", Events).DisableRequestTimeout().WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
         group.MapPost("/{id}/cancel", CancelAsync).RequireScope(Scopes.RunsWrite).WithSummary("Cancel a run; closes the call to the model");
     }
 

@@ -53,8 +53,9 @@ internal sealed class CatalogueBuilder
 
         bool onlyLocal = _providers.Count == 1;
         FrozenDictionary<ModelTier, ModelEntry[]> candidates = _entries.Values
-            .Where(e => e.Tier is not null && e.Capabilities.HasFlag(ModelCapabilities.Chat) && (onlyLocal || e.Provider != CatalogueNames.Local))
-            .GroupBy(e => e.Tier!.Value)
+            .Where(e => e.Capabilities.HasFlag(ModelCapabilities.Chat) && (onlyLocal || e.Provider != CatalogueNames.Local))
+            // A model that was listed without a tier is taken for a balanced one, so that auto finds it.
+            .GroupBy(e => e.Tier ?? ModelTier.Balanced)
             .ToFrozenDictionary(g => g.Key, g => g.OrderBy(TypicalPrice).ThenBy(e => e.Id, StringComparer.Ordinal).ToArray());
 
         return new ModelCatalogue(byName.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase), listings, candidates, Unlisted);

@@ -105,6 +105,8 @@ internal sealed partial class ModelDispatcher(
             "auto/strong" => models.AutoCandidates(ModelTier.Strong),
             _ => models.Resolve(name) is { } entry ? [entry] : [],
         };
+        if (candidates.Count == 0 && name.StartsWith("auto", StringComparison.Ordinal))
+            throw new ModelException(404, ErrorCodes.ModelNotFound, "'auto' has no model to choose from: no configured provider has a chat model in the catalogue. Name one as 'provider/model', or list it under Models:Catalogue.");
         return candidates.Count > 0 ? candidates : throw new ModelException(404, ErrorCodes.ModelNotFound,
             $"The model '{(name.Length > 100 ? name[..100] : name)}' does not exist here. GET /v1/models lists what there is; an unlisted model of a configured provider is reachable as 'provider/model'.");
     }
