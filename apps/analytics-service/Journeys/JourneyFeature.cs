@@ -31,6 +31,7 @@ internal static class JourneyFeature
         services.AddSingleton<JourneyStore>();
         services.AddSingleton<Journeys>();
         services.AddEventConsumer<JourneyConsumer>();
+        services.AddEventConsumer<RunEndConsumer>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, JourneySweeper>());
     }
 

@@ -17,6 +17,8 @@ internal static class RunEndedEvent
             Agent = run.Agent,
             AgentVersion = run.AgentVersion,
             ConversationId = run.ConversationId,
+            JourneyId = run.Surface == RunInput.ChatSurface ? run.JourneyId : null,
+            UserId = run.UserId,
             Status = RunStatusNames.Of(run.Status),
             Reason = run.Reason ?? run.Error?.Code,
             Steps = run.Steps,

@@ -8,6 +8,9 @@ public sealed record RunEnded
     public required string Agent { get; init; }
     public required int AgentVersion { get; init; }
     public string? ConversationId { get; init; }
+    /// <summary>The journey that the run's start began and that ends with it; null where the run is not a journey of its own.</summary>
+    public string? JourneyId { get; init; }
+    public string? UserId { get; init; }
     /// <summary><c>completed</c>, <c>failed</c> or <c>cancelled</c>.</summary>
     public required string Status { get; init; }
     /// <summary>Why it stopped when it did not complete, e.g. <c>max_steps</c>.</summary>
