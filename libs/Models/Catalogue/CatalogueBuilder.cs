@@ -52,9 +52,10 @@ internal sealed class CatalogueBuilder
         listings.Sort((a, b) => string.CompareOrdinal(a.Id, b.Id));
 
         bool onlyLocal = _providers.Count == 1;
+        bool anyTier = _entries.Values.Any(e => e.Tier is not null && (onlyLocal || e.Provider != CatalogueNames.Local));
         FrozenDictionary<ModelTier, ModelEntry[]> candidates = _entries.Values
-            .Where(e => e.Capabilities.HasFlag(ModelCapabilities.Chat) && (onlyLocal || e.Provider != CatalogueNames.Local))
-            // A model that was listed without a tier is taken for a balanced one, so that auto finds it.
+            .Where(e => (e.Tier is not null || !anyTier) && e.Capabilities.HasFlag(ModelCapabilities.Chat) && (onlyLocal || e.Provider != CatalogueNames.Local))
+            // Where no model has a tier, all are taken for balanced ones, so that auto finds something.
             .GroupBy(e => e.Tier ?? ModelTier.Balanced)
             .ToFrozenDictionary(g => g.Key, g => g.OrderBy(TypicalPrice).ThenBy(e => e.Id, StringComparer.Ordinal).ToArray());
 
