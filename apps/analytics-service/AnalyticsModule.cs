@@ -18,7 +18,8 @@ public sealed class AnalyticsModule : IServiceModule
     public void AddServices(IHostApplicationBuilder builder)
     {
         builder.Services.AddMessaging();
-        builder.Services.AddServiceDatabase(Service);
+        // Rows come by the hundred and at the end of their tables.
+        builder.Services.AddServiceDatabase(Service, pageSize: 16384);
         builder.Services.AddUsage();
         builder.Services.AddJourneys();
     }

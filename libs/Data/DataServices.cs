@@ -23,13 +23,13 @@ public static class DataServices
     }
 
     /// <summary>Registers the database of a service that needs no EF Core context.</summary>
-    public static IServiceCollection AddServiceDatabase(this IServiceCollection services, string service)
+    public static IServiceCollection AddServiceDatabase(this IServiceCollection services, string service, int pageSize = 4096)
     {
         services.AddOptions<DataOptions>().BindConfiguration("Data").Configure<IConfiguration>((options, configuration) =>
         {
             if (configuration["MAAP_DATA_DIR"] is { Length: > 0 } directory) options.Directory = directory;
         });
-        services.AddKeyedSingleton(service, (s, _) => new SqliteDatabase(service, s.GetRequiredService<IOptions<DataOptions>>().Value));
+        services.AddKeyedSingleton(service, (s, _) => new SqliteDatabase(service, s.GetRequiredService<IOptions<DataOptions>>().Value, pageSize));
         services.AddSingleton(s => new RegisteredDatabase(s.GetRequiredKeyedService<SqliteDatabase>(service)));
         return services;
     }

@@ -12,8 +12,8 @@ public sealed class SqliteWriter : IDisposable
     // Bounds the time of one transaction, and with it what a reader of the write-ahead log has to skip.
     private const int MaxBatch = 1024;
 
-    private readonly Lock _lock = new();
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    // A monitor: its wait goes to sleep at once, where a semaphore spins first on a core that requests need.
+    private readonly object _lock = new();
     private readonly SqliteSession _session;
     private readonly Thread _thread;
     private readonly int _capacity;
@@ -48,7 +48,7 @@ public sealed class SqliteWriter : IDisposable
             ObjectDisposedException.ThrowIf(_stopping, this);
             if (_queue.Count >= _capacity) throw new OverloadedException("The storage queue is full.");
             _queue.Add(item);
-            if (_queue.Count == 1) _wake.Release();
+            if (_queue.Count == 1) Monitor.Pulse(_lock);
         }
         return item.Task;
     }
@@ -67,11 +67,10 @@ public sealed class SqliteWriter : IDisposable
         {
             if (_stopping) return;
             _stopping = true;
-            if (_queue.Count == 0) _wake.Release();
+            Monitor.Pulse(_lock);
         }
         _thread.Join();
         _session.Dispose();
-        _wake.Dispose();
     }
 
     private void Run()
@@ -79,11 +78,11 @@ public sealed class SqliteWriter : IDisposable
         List<Work> spare = [];
         while (true)
         {
-            _wake.Wait();
             List<Work> batch;
             bool last;
             lock (_lock)
             {
+                while (_queue.Count == 0 && !_stopping) Monitor.Wait(_lock);
                 (batch, _queue) = (_queue, spare);
                 last = _stopping;
             }

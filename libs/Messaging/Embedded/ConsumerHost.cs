@@ -11,6 +11,8 @@ internal sealed partial class ConsumerHost(
 {
     private const int MaxBatch = 256;
     private const int TrimBatch = 500;
+    private static readonly TimeSpan MaxUnsaved = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxBackOff = TimeSpan.FromSeconds(30);
 
     private readonly IEventConsumer[] _consumers = [.. consumers];
@@ -24,21 +26,25 @@ internal sealed partial class ConsumerHost(
 
     private async Task RunAsync(IEventConsumer consumer, CancellationToken stopping)
     {
-        long position = log.Position(consumer.Name);
+        long position = log.Position(consumer.Name), saved = position, savedAt = time.GetTimestamp();
         while (!stopping.IsCancellationRequested)
         {
             try
             {
                 Task next = bus.NextPublication;
                 EventLog.Batch batch = log.Read(position, consumer.Filter, MaxBatch);
-                if (batch.Position == position)
+                bool pause = batch.Position == position;
+                if (pause && (saved == position || !await PausesAsync(next, stopping)))
                 {
                     await next.WaitAsync(stopping);
                     continue;
                 }
                 if (batch.Events.Count > 0) await DeliverAsync(consumer, batch.Events, stopping);
-                await log.AdvanceAsync(consumer.Name, batch.Position);
                 position = batch.Position;
+                // Events of others cost no write each: passing over them again after a crash does no harm.
+                if (batch.Events.Count == 0 && !pause && time.GetElapsedTime(savedAt) < MaxUnsaved) continue;
+                await log.AdvanceAsync(consumer.Name, position);
+                (saved, savedAt) = (position, time.GetTimestamp());
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
@@ -52,6 +58,10 @@ internal sealed partial class ConsumerHost(
             }
         }
     }
+
+    /// <summary>True when nothing is published for a while.</summary>
+    private async Task<bool> PausesAsync(Task next, CancellationToken stopping) =>
+        await Task.WhenAny(next, Task.Delay(Pause, time, stopping)) != next && !stopping.IsCancellationRequested;
 
     private async Task DeliverAsync(IEventConsumer consumer, IReadOnlyList<EventEnvelope> events, CancellationToken stopping)
     {

@@ -18,7 +18,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
     // Below the size at which arrays count as large objects, which only a full collection frees.
     private const int BytesPerEvent = 60 * 1024;
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
 
     private readonly Lock _lock = new();
     private readonly IEventBus _bus;

@@ -17,6 +17,8 @@ internal sealed class ConnectionPool(HttpTransport owner, DnsEndPoint endPoint, 
     // A name may move to other addresses: no connection outlives this.
     private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(10);
 
+    private static readonly TimeSpan TrustedIdle = TimeSpan.FromMilliseconds(500);
+
     private readonly Lock _lock = new();
     private readonly List<UpstreamConnection> _idle = [];
     private readonly ConcurrentDictionary<UpstreamConnection, byte> _all = new();
@@ -37,7 +39,8 @@ internal sealed class ConnectionPool(HttpTransport owner, DnsEndPoint endPoint, 
                 connection = _idle[^1];
                 _idle.RemoveAt(_idle.Count - 1);
             }
-            if (connection.IsUsable()) return connection;
+            // Between two requests of a busy moment nobody closes: asking the system each time costs more than a rare second try.
+            if (connection.IsUsable(time.GetElapsedTime(connection.IdleSince) > TrustedIdle)) return connection;
             connection.Close();
         }
     }
@@ -89,7 +92,7 @@ internal sealed class ConnectionPool(HttpTransport owner, DnsEndPoint endPoint, 
             socket.Dispose();
             if (e is OperationCanceledException)
             {
-                cancellationToken.ThrowIfCancellationRequested();
+                if (cancellationToken.IsCancellationRequested) throw new ConnectCanceledException(cancellationToken);
                 throw new UpstreamException(UpstreamFailure.ConnectTimeout, $"No connection to {endPoint.Host}:{endPoint.Port} within {timeout.TotalSeconds:0.#} s.", e);
             }
             if (e is SocketException or IOException or System.Security.Authentication.AuthenticationException)

@@ -25,7 +25,7 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
     public bool ReceivedAnything { get; private set; }
 
     /// <summary>False when the provider has closed an idle connection, or sent something unasked.</summary>
-    public bool IsUsable() => _closed == 0 && !(socket.Poll(0, SelectMode.SelectRead));
+    public bool IsUsable(bool ask) => _closed == 0 && (!ask || !socket.Poll(0, SelectMode.SelectRead));
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<UpstreamResponse> ExchangeAsync(UpstreamTarget target, RequestBody body, UpstreamTimeouts timeouts, CancellationToken cancellationToken)
