@@ -1,8 +1,11 @@
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using MultiAgent.Gateway.ChatPage;
 using MultiAgent.Gateway.OpenAi;
+using MultiAgent.Gateway.Providers;
 using MultiAgent.Hosting;
+using MultiAgent.Hosting.Health;
 using MultiAgent.Messaging;
 using MultiAgent.Models;
 
@@ -18,6 +21,7 @@ public sealed class GatewayModule : IServiceModule
         builder.Services.AddMessaging();
         builder.Services.AddModels(builder.Configuration);
         builder.Services.AddOpenAiSurface();
+        builder.Services.AddSingleton<IHealthProbeSource, ProviderProbes>();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)

@@ -24,7 +24,8 @@ public static class MessagingServices
             .Validate(o => o.RetryMilliseconds >= 1, "Messaging:RetryMilliseconds must be 1 or more.")
             .Validate(o => o.SpoolMegabytes is >= 1 and <= 1024, "Messaging:SpoolMegabytes must be between 1 and 1024.")
             .ValidateOnStart();
-        services.AddServiceDatabase(EmbeddedBus.Service);
+        // An event of the spool fills a page.
+        services.AddServiceDatabase(EmbeddedBus.Service, pageSize: 65536);
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<EmbeddedBus>();
         services.AddSingleton<IEventBus>(s => s.GetRequiredService<EmbeddedBus>());
@@ -34,6 +35,7 @@ public static class MessagingServices
         services.TryAddSingleton<IEventSpool>(s => s.GetRequiredService<EventSpool>());
         services.AddHostedService(s => s.GetRequiredService<EventSpool>());
         services.TryAddSingleton<IUsageSink, UsageSpool>();
+        services.AddSingleton<TenantMetrics>();
         services.AddSingleton<JourneyMetrics>();
         services.AddSingleton<JourneyRecorder>();
         services.AddSingleton<IHealthProbe, MessagingProbe>();

@@ -32,6 +32,7 @@ public static class ModelServices
         services.TryAddSingleton<IUpstreamTransport, HttpTransport>();
         services.TryAddSingleton<DeploymentHealthRegistry>();
         services.TryAddSingleton<ModelMetrics>();
+        services.TryAddSingleton(s => new ProviderStates(s.GetRequiredService<ModelCatalogueSource>(), s.GetRequiredService<DeploymentHealthRegistry>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IModelProvider, OpenAiProvider>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IModelProvider, AzureOpenAiProvider>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IModelProvider, AnthropicProvider>());

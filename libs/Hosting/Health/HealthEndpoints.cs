@@ -42,6 +42,7 @@ internal static class HealthEndpoints
     private static async Task<JsonHttpResult<HealthReport>> ReportAsync(IServiceProvider services, string name, string? onlyService, CancellationToken cancellationToken)
     {
         IEnumerable<IHealthProbe> probes = services.GetServices<IHealthProbe>()
+            .Concat(services.GetServices<IHealthProbeSource>().SelectMany(s => s.Probes))
             .Concat(services.GetServices<RegisteredDatabase>().Select(d => new DatabaseProbe(d)))
             .Where(p => onlyService is null || p.Service == onlyService);
         DependencyHealth[] dependencies = await Task.WhenAll(probes.Select(p => CheckAsync(p, cancellationToken)));
@@ -74,7 +75,7 @@ internal static class HealthEndpoints
             result = ProbeResult.Down(e.GetType().Name);
         }
         string status = result.Status switch { ProbeStatus.Ok => "ok", ProbeStatus.Degraded => "degraded", ProbeStatus.Down => "down", _ => "down" };
-        return new DependencyHealth(probe.Name, probe.Service, status, Math.Round(Stopwatch.GetElapsedTime(started).TotalMilliseconds, 3), result.Detail);
+        return new DependencyHealth(probe.Name, probe.Service, status, Math.Round((result.Latency ?? Stopwatch.GetElapsedTime(started)).TotalMilliseconds, 3), result.Detail);
     }
 }
 

@@ -13,6 +13,12 @@ public interface IHealthProbe
     ValueTask<ProbeResult> CheckAsync(CancellationToken cancellationToken);
 }
 
+/// <summary>Makes probes for what is known only while the process runs, such as model providers.</summary>
+public interface IHealthProbeSource
+{
+    IEnumerable<IHealthProbe> Probes { get; }
+}
+
 /// <summary>State of a dependency.</summary>
 public enum ProbeStatus
 {
@@ -26,6 +32,9 @@ public enum ProbeStatus
 /// <summary>Outcome of a probe; the detail is for operators and holds no secret.</summary>
 public readonly record struct ProbeResult(ProbeStatus Status, string? Detail = null)
 {
+    /// <summary>The dependency's latency, where it was measured elsewhere; null: the time of the probe itself is shown.</summary>
+    public TimeSpan? Latency { get; init; }
+
     public static ProbeResult Ok(string? detail = null) => new(ProbeStatus.Ok, detail);
     public static ProbeResult Degraded(string detail) => new(ProbeStatus.Degraded, detail);
     public static ProbeResult Down(string detail) => new(ProbeStatus.Down, detail);

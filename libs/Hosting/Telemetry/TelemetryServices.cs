@@ -19,7 +19,10 @@ internal static class TelemetryServices
     /// </summary>
     public static void AddPlatformTelemetry(this IHostApplicationBuilder builder, string serviceName)
     {
-        builder.Services.AddOptions<TelemetryOptions>().BindConfiguration("Telemetry");
+        builder.Services.AddOptions<TelemetryOptions>().BindConfiguration("Telemetry")
+            .Validate(o => o.MaxLabelValues is >= 0 and <= 10_000, "Telemetry:MaxLabelValues must be between 0 and 10000.")
+            .Validate(o => o.MaxTenants is >= 0 and <= 1000, "Telemetry:MaxTenants must be between 0 and 1000.")
+            .ValidateOnStart();
         builder.Services.TryAddSingleton<HttpMetrics>();
         builder.Services.TryAddSingleton<ActiveUsers>();
         builder.Services.TryAddSingleton<ChatMetrics>();
@@ -36,7 +39,7 @@ internal static class TelemetryServices
             });
         if (!otlp) return;
         telemetry.WithTracing(tracing => tracing
-            .AddSource(PlatformTelemetry.Name)
+            .AddSource(PlatformTelemetry.Name, $"{PlatformTelemetry.Name}.*")
             .AddAspNetCoreInstrumentation(options => options.Filter = context => !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
             .AddHttpClientInstrumentation()
             .AddOtlpExporter());

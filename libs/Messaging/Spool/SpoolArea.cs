@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
+using MultiAgent.Data;
 
 namespace MultiAgent.Messaging.Spool;
 
@@ -24,7 +25,7 @@ internal sealed unsafe class SpoolArea : IDisposable
     {
         var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         // An area that is not empty keeps its size, whatever the setting says now.
-        if (stream.Length < capacity) stream.SetLength(capacity);
+        if (stream.Length < capacity) Reserve(stream, capacity);
         _capacity = stream.Length;
         _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false);
         _view = _file.CreateViewAccessor();
@@ -86,6 +87,25 @@ internal sealed unsafe class SpoolArea : IDisposable
             if (length < 0 || offset + RecordHeader + length > end) return;
             visit((SpoolKind)_base[offset + 4], new ReadOnlySpan<byte>(_base + offset + RecordHeader, length));
             offset += RecordHeader + length;
+        }
+    }
+
+    // Written, not only sized: touching a page of a mapped file for which the disk has no room would end the process.
+    private static void Reserve(FileStream stream, long capacity)
+    {
+        long before = stream.Length;
+        byte[] zeros = new byte[256 * 1024];
+        try
+        {
+            stream.Position = before;
+            for (long left = capacity - before; left > 0; left -= zeros.Length) stream.Write(zeros, 0, (int)Math.Min(left, zeros.Length));
+            stream.Flush(flushToDisk: true);
+        }
+        catch (IOException e)
+        {
+            stream.SetLength(before);
+            stream.Dispose();
+            throw new StartupException($"There is no room for the event spool ({capacity / (1024 * 1024)} MB at {stream.Name}): {e.Message} Free some space, or make it smaller with Messaging:SpoolMegabytes.");
         }
     }
 

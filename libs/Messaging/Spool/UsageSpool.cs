@@ -5,7 +5,7 @@ using MultiAgent.Contracts.Events;
 namespace MultiAgent.Messaging.Spool;
 
 /// <summary>Writes usage records to the spool.</summary>
-internal sealed class UsageSpool(IEventSpool spool) : IUsageSink
+internal sealed class UsageSpool(IEventSpool spool, TenantMetrics metrics) : IUsageSink
 {
     [ThreadStatic]
     private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Json)? t_writer;
@@ -19,6 +19,7 @@ internal sealed class UsageSpool(IEventSpool spool) : IUsageSink
         json.Reset(buffer);
         JsonSerializer.Serialize(json, record, EventJson.Default.UsageRecord);
         spool.Append(SpoolKind.Usage, buffer.WrittenSpan);
+        metrics.Count(record);
     }
 
     private static (ArrayBufferWriter<byte>, Utf8JsonWriter) Create()

@@ -16,16 +16,25 @@ public enum CircuitState
 /// Circuit breaker and cooldown of one deployment. Failures in a row open it; after the break one request may try, and
 /// decides. A 429 only cools it down for as long as the provider asked.
 /// </summary>
-internal sealed class DeploymentHealth(string deploymentId, ResilienceOptions options, TimeProvider time)
+internal sealed class DeploymentHealth(string deploymentId, string provider, ResilienceOptions options, TimeProvider time)
 {
     private int _failures;
     private long _blockedUntil;
     private int _probing;
+    private long _lastLatency;
 
     public string DeploymentId => deploymentId;
 
+    public string Provider => provider;
+
+    /// <summary>Time to the first byte of the last answer; null before the first.</summary>
+    public TimeSpan? LastLatency => Volatile.Read(ref _lastLatency) is var ticks and > 0 ? TimeSpan.FromTicks(ticks) : null;
+
     public CircuitState State => _failures < options.BreakAfterFailures ? CircuitState.Closed
         : time.GetTimestamp() >= Volatile.Read(ref _blockedUntil) ? CircuitState.HalfOpen : CircuitState.Open;
+
+    /// <summary>How long nothing will be sent yet; zero when a request may be.</summary>
+    public TimeSpan BlockedFor => Volatile.Read(ref _blockedUntil) is var until and > 0 && time.GetElapsedTime(time.GetTimestamp(), until) is { Ticks: > 0 } left ? left : TimeSpan.Zero;
 
     /// <summary>True when a request may be sent now. On a half-open circuit only one caller gets true.</summary>
     public bool TryEnter()
@@ -35,8 +44,10 @@ internal sealed class DeploymentHealth(string deploymentId, ResilienceOptions op
         return State != CircuitState.HalfOpen || Interlocked.CompareExchange(ref _probing, 1, 0) == 0;
     }
 
-    public void Succeeded()
+    /// <param name="latency">Time to the answer's first byte; zero when only its status is known.</param>
+    public void Succeeded(TimeSpan latency = default)
     {
+        if (latency > TimeSpan.Zero) Volatile.Write(ref _lastLatency, latency.Ticks);
         if (Volatile.Read(ref _failures) == 0 && Volatile.Read(ref _blockedUntil) == 0) return;
         Volatile.Write(ref _failures, 0);
         // A pause that the provider asked for outlasts the success of a request that was under way.
@@ -85,8 +96,8 @@ internal sealed class DeploymentHealthRegistry(IOptions<ResilienceOptions> optio
     {
         if (deployment.Health is DeploymentHealth known) return known;
         DeploymentHealth health = deployment.Listed
-            ? _all.GetOrAdd(deployment.Id, static (id, self) => new DeploymentHealth(id, self.options.Value, self.time), (options, time))
-            : new DeploymentHealth(deployment.Id, options.Value, time);
+            ? _all.GetOrAdd(deployment.Id, static (id, self) => new DeploymentHealth(id, self.deployment.Provider, self.options.Value, self.time), (options, time, deployment))
+            : new DeploymentHealth(deployment.Id, deployment.Provider, options.Value, time);
         return (DeploymentHealth?)Interlocked.CompareExchange(ref deployment.Health, health, null) ?? health;
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Pipelines;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
@@ -150,4 +151,8 @@ internal sealed class LiveExchange : ModelExchange
 /// <param name="Number">Attempts before this one.</param>
 /// <param name="Started">When the attempt began.</param>
 /// <param name="FirstByte">When the body began; 0 when it did not.</param>
-internal readonly record struct Attempt(int Number, long Started, long FirstByte);
+internal readonly record struct Attempt(int Number, long Started, long FirstByte)
+{
+    /// <summary>The attempt's span, ended when the attempt is recorded; null while nobody listens.</summary>
+    public Activity? Span { get; init; }
+}

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Frozen;
+using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
@@ -54,6 +55,7 @@ internal sealed partial class ModelDispatcher(
         decimal? cost = model.Price?.Cost(usage);
         string operation = call.Operation == ModelOperation.Chat ? "chat" : "embeddings";
         if (status == "cancelled") health.Of(deployment).Abandoned();
+        if (attempt.Span is { } span) ModelTelemetry.End(span, usage, cost, status, errorCode, first);
         metrics.Completed(model, operation, status, usage, cost, duration, first);
         DateTimeOffset now = time.GetUtcNow();
         sink.Record(new UsageRecord
@@ -148,7 +150,7 @@ internal sealed partial class ModelDispatcher(
                 }
                 if (deployment is null)
                 {
-                    walk.NoneHealthy(entry.Id);
+                    NoneHealthy(entry, walk);
                     break;
                 }
                 ModelExchange? answer = await AttemptAsync(call, entry, deployment, walk, cancellationToken);
@@ -168,18 +170,19 @@ internal sealed partial class ModelDispatcher(
         int number = walk.Attempts++;
         ProviderResponse? response = null;
         bool handedOver = false, judged = false;
+        Activity? span = ModelTelemetry.Start(call, model, deployment, number);
         try
         {
             response = await _providers[deployment.ProviderType].SendAsync(
                 new ProviderCall { Deployment = deployment, Operation = call.Operation, Body = call.Body, Envelope = call.Envelope }, cancellationToken);
             if (response.StatusCode is >= 200 and < 300)
             {
-                LiveExchange exchange = await BeginAsync(call, model, deployment, response, number, started, cancellationToken);
-                state.Succeeded();
+                LiveExchange exchange = await BeginAsync(call, model, deployment, response, new Attempt(number, started, 0) { Span = span }, cancellationToken);
+                state.Succeeded(exchange.UpstreamTime);
                 handedOver = judged = true;
                 return exchange;
             }
-            ModelExchange? refused = await RefusedAsync(call, model, deployment, response, number, started, walk);
+            ModelExchange? refused = await RefusedAsync(call, model, deployment, response, new Attempt(number, started, 0) { Span = span }, walk);
             judged = true;
             return refused;
         }
@@ -190,13 +193,14 @@ internal sealed partial class ModelDispatcher(
             string kind = e.Failure.ToString();
             metrics.Error(deployment.Provider, kind);
             LogAttemptFailed(deployment.Id, number, kind, e.InnerException?.Message ?? e.Message);
-            Record(call, model, deployment, new Attempt(number, started, 0), default, "error", walk.Fail(e));
+            // A provider that fell silent has read the prompt, and charges for it.
+            Record(call, model, deployment, new Attempt(number, started, 0) { Span = span }, e.MayHaveBeenRead ? Estimate(call, null) : default, "error", walk.Fail(e));
             return null;
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException e)
         {
-            // The client left before the answer began. The provider may have read the prompt: it is metered as an estimate.
-            Record(call, model, deployment, new Attempt(number, started, 0), Estimate(call, null), "cancelled", null);
+            // The client left before the answer began: what the provider may have read is metered as an estimate.
+            Record(call, model, deployment, new Attempt(number, started, 0) { Span = span }, e is ConnectCanceledException ? default : Estimate(call, null), "cancelled", null);
             throw;
         }
         finally
@@ -209,7 +213,7 @@ internal sealed partial class ModelDispatcher(
 
     /// <summary>Waits for the first byte of the body, and for all of it where it is not a stream: until then another attempt can be made.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<LiveExchange> BeginAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, int number, long started, CancellationToken cancellationToken)
+    private async ValueTask<LiveExchange> BeginAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, Attempt attempt, CancellationToken cancellationToken)
     {
         if (call.Operation == ModelOperation.Chat && response.IsEventStream != call.Envelope.Stream)
             throw new UpstreamException(UpstreamFailure.InvalidResponse, call.Envelope.Stream ? "The provider did not stream its answer." : "The provider streamed an answer that was not to be streamed.");
@@ -219,18 +223,18 @@ internal sealed partial class ModelDispatcher(
         {
             if (read.Buffer.IsEmpty && read.IsCompleted) throw new UpstreamException(UpstreamFailure.InvalidResponse, "The provider sent an empty stream.");
             response.Body.AdvanceTo(read.Buffer.Start);
-            return new LiveExchange(this, call, model, deployment, response, new Attempt(number, started, firstByte));
+            return new LiveExchange(this, call, model, deployment, response, attempt with { FirstByte = firstByte });
         }
         while (!read.IsCompleted)
         {
             response.Body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            if (time.GetElapsedTime(started) > deployment.Timeouts.Total) throw new UpstreamException(UpstreamFailure.TotalTimeout, "The answer took longer than allowed.");
+            if (time.GetElapsedTime(attempt.Started) > deployment.Timeouts.Total) throw new UpstreamException(UpstreamFailure.TotalTimeout, "The answer took longer than allowed.");
             read = await response.Body.ReadAsync(cancellationToken);
         }
         ReadOnlySequence<byte> body = read.Buffer;
         TokenUsage? usage = CheckJson(body.IsSingleSegment ? body.FirstSpan : body.ToArray());
         response.Body.AdvanceTo(body.Start);
-        var exchange = new LiveExchange(this, call, model, deployment, response, new Attempt(number, started, firstByte));
+        var exchange = new LiveExchange(this, call, model, deployment, response, attempt with { FirstByte = firstByte });
         exchange.Complete(usage ?? UsageEstimator.Estimate(call, body.ToArray()));
         return exchange;
     }
@@ -246,16 +250,16 @@ internal sealed partial class ModelDispatcher(
     }
 
     /// <summary>The provider said no: decides whether another attempt can mend it, or the client must.</summary>
-    private async ValueTask<ModelExchange?> RefusedAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, int number, long started, Walk walk)
+    private async ValueTask<ModelExchange?> RefusedAsync(ModelCall call, ModelEntry model, Deployment deployment, ProviderResponse response, Attempt attempt, Walk walk)
     {
         int status = response.StatusCode;
         byte[] body = await ReadErrorAsync(response.Body);
         DeploymentHealth state = health.Of(deployment);
         metrics.Error(deployment.Provider, status switch { 429 => "rate_limited", >= 500 => "server_error", 401 or 403 => "authentication", _ => "client_error" });
-        LogRefused(deployment.Id, number, status);
+        LogRefused(deployment.Id, attempt.Number, status);
         ProviderRefusal refusal = ProviderRefusal.Of(status, body, response.RetryAfter);
-        var attempt = new Attempt(number, started, 0);
-        Record(call, model, deployment, attempt, default, "error", refusal.Code);
+        // Providers do not charge for what they refuse; one that does says so in its answer.
+        Record(call, model, deployment, attempt, UsageReader.TryFindLast(body, out TokenUsage reported, out _) ? reported : default, "error", refusal.Code);
         switch (refusal.Kind)
         {
             case RefusalKind.Pause:
@@ -276,11 +280,11 @@ internal sealed partial class ModelDispatcher(
             case RefusalKind.OtherModelMayServe:
                 state.Succeeded();
                 walk.Fail(refusal, retry: false);
-                walk.Refused = new RefusedExchange(model, status, refusal.Body, number);
+                walk.Refused = new RefusedExchange(model, status, refusal.Body, attempt.Number);
                 return null;
             default:
                 state.Succeeded();
-                return new RefusedExchange(model, status, refusal.Body, number);
+                return new RefusedExchange(model, status, refusal.Body, attempt.Number);
         }
     }
 
@@ -327,6 +331,19 @@ internal sealed partial class ModelDispatcher(
             if (health.Of(deployment).TryEnter()) return deployment;
         }
         return null;
+    }
+
+    private void NoneHealthy(ModelEntry model, Walk walk)
+    {
+        bool paused = true;
+        TimeSpan next = TimeSpan.MaxValue;
+        foreach (Deployment deployment in model.Deployments)
+        {
+            DeploymentHealth state = health.Of(deployment);
+            paused &= state.State == CircuitState.Closed;
+            if (state.BlockedFor < next) next = state.BlockedFor;
+        }
+        walk.NoneHealthy(model.Id, paused, next);
     }
 
     private Task BackOffAsync(int retry, Walk walk, CancellationToken cancellationToken)

@@ -7,7 +7,7 @@ namespace MultiAgent.Models.Dispatch;
 
 /// <summary>
 /// Metrics of model calls. Labels are bounded: models outside the catalogue count as <c>unlisted</c>, since their names are the
-/// clients'. The histogram follows the OpenTelemetry GenAI semantic conventions.
+/// clients'. The <c>gen_ai</c> histograms follow the OpenTelemetry GenAI semantic conventions.
 /// </summary>
 internal sealed class ModelMetrics
 {
@@ -18,6 +18,12 @@ internal sealed class ModelMetrics
         HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 80],
     };
 
+    // The boundaries that the conventions ask for.
+    private static readonly InstrumentAdvice<long> Tokens = new()
+    {
+        HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864],
+    };
+
     private readonly Counter<long> _tokens;
     private readonly Counter<double> _cost;
     private readonly Counter<long> _unknownCost;
@@ -25,6 +31,7 @@ internal sealed class ModelMetrics
     private readonly Counter<long> _fallbacks;
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
+    private readonly Histogram<long> _usage;
 
     // Tag values of a model, made once: the hot path records six measurements per call.
     private readonly ConcurrentDictionary<string, ModelTags> _tags = new(StringComparer.Ordinal);
@@ -39,6 +46,7 @@ internal sealed class ModelMetrics
         _fallbacks = meter.CreateCounter<long>("model_fallbacks", null, "Answers that came from a fallback instead of the requested model.");
         _duration = meter.CreateHistogram("gen_ai.client.operation.duration", "s", "Time of a model call.", null, Seconds);
         _firstToken = meter.CreateHistogram("model_time_to_first_token", "s", "Time from the call to the first byte of the answer.", null, Seconds);
+        _usage = meter.CreateHistogram("gen_ai.client.token.usage", "{token}", "Tokens of a model call.", null, Tokens);
         meter.CreateObservableGauge("model_circuit_state", () => health.All.Select(h =>
             new Measurement<int>((int)h.State, new KeyValuePair<string, object?>("deployment", h.DeploymentId))), null, "0 closed, 1 half open, 2 open.");
     }
@@ -59,8 +67,18 @@ internal sealed class ModelMetrics
             { "status", status },
         };
         _duration.Record(duration.TotalSeconds, durationTags);
+        _usage.Record(usage.InputTokens, UsageTags(operation, model, tags, "input"));
+        _usage.Record(usage.OutputTokens, UsageTags(operation, model, tags, "output"));
         if (firstToken is { } first) _firstToken.Record(first.TotalSeconds, tags.Model);
     }
+
+    private static TagList UsageTags(string operation, ModelEntry model, ModelTags tags, string type) => new()
+    {
+        { "gen_ai.operation.name", operation },
+        { "gen_ai.provider.name", model.Provider },
+        { "gen_ai.request.model", tags.Name },
+        { "gen_ai.token.type", type },
+    };
 
     public void Error(string provider, string kind) =>
         _errors.Add(1, new KeyValuePair<string, object?>("provider", provider), new KeyValuePair<string, object?>("kind", kind));

@@ -49,8 +49,16 @@ internal sealed class Walk
     }
 
     /// <summary>Every deployment of a model is cooling down or has an open circuit.</summary>
-    public void NoneHealthy(string model) => _failure ??= new ModelException(503, ErrorCodes.ProviderUnavailable,
-        $"All deployments of '{model}' are out of service for the moment.") { RetryAfter = TimeSpan.FromSeconds(5) };
+    /// <param name="model">Id of the model.</param>
+    /// <param name="paused">All of them pause because the provider asked for it: its rate limit is the reason, not a fault.</param>
+    /// <param name="next">Until the first of them may be tried again.</param>
+    public void NoneHealthy(string model, bool paused, TimeSpan next)
+    {
+        TimeSpan retryAfter = next > TimeSpan.FromSeconds(1) ? next : TimeSpan.FromSeconds(1);
+        _failure ??= paused
+            ? new ModelException(429, ErrorCodes.RateLimitExceeded, $"The provider's rate limit for '{model}' is used up.") { RetryAfter = retryAfter }
+            : new ModelException(503, ErrorCodes.ProviderUnavailable, $"All deployments of '{model}' are out of service for the moment.") { RetryAfter = retryAfter };
+    }
 
     public ModelException Failure() => _failure ?? new ModelException(503, ErrorCodes.ProviderUnavailable, "No model could be reached.");
 }

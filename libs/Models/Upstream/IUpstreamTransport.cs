@@ -61,4 +61,10 @@ public enum UpstreamFailure
 public sealed class UpstreamException(UpstreamFailure failure, string message, Exception? inner = null) : IOException(message, inner)
 {
     public UpstreamFailure Failure { get; } = failure;
+
+    /// <summary>Whether the provider may have read the request, and so may charge for its input.</summary>
+    public bool MayHaveBeenRead => Failure is not (UpstreamFailure.Connect or UpstreamFailure.ConnectTimeout);
 }
+
+/// <summary>The caller gave up while the connection was being made: the provider has seen nothing of the request.</summary>
+public sealed class ConnectCanceledException(CancellationToken token) : OperationCanceledException("Cancelled before the request was sent.", token);
