@@ -86,5 +86,6 @@ public sealed class OrchestratorModule : IServiceModule
         services.TryAddSingleton<RunEngine>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHealthProbe, RunEngineProbe>());
         services.AddHostedService<RunRecovery>();
+        services.AddHostedService<RunKeyCleanup>();
     }
 }

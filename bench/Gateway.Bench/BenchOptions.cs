@@ -10,7 +10,7 @@ internal sealed record BenchOptions
         """
         bench/run.sh [options]
           --seconds N      length of one measured run (default 10)
-          --warmup N       seconds of load before the first round of a scenario (default 5)
+          --warmup N       seconds of load before the first round of a scenario (default 20)
           --rounds N       rounds, each running all candidates in turn (default 3)
           --connections N  connections of the closed loop (default 64)
           --only LIST      of json,stream,paced,open,agent,portkey,memory (default all)
@@ -18,7 +18,7 @@ internal sealed record BenchOptions
 
     public int Seconds { get; init; } = 10;
 
-    public int Warmup { get; init; } = 5;
+    public int Warmup { get; init; } = 20;
 
     public int Rounds { get; init; } = 3;
 

@@ -18,6 +18,7 @@ public static class ErrorCodes
     public const string MethodNotAllowed = "method_not_allowed";
     public const string Conflict = "conflict";
     public const string PreconditionFailed = "precondition_failed";
+    public const string IdempotencyAnswerTooLarge = "idempotency_answer_too_large";
     public const string IdempotencyKeyReused = "idempotency_key_reused";
     public const string RequestTimeout = "request_timeout";
 

@@ -128,7 +128,8 @@ public static class PlatformHost
         services.AddDataProtection().SetApplicationName("maap");
         services.AddSingleton<IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>, KeyFolder>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
-        services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        services.AddOptions<HostOptions>().Configure<IOptions<LimitsOptions>>((options, limits) => options.ShutdownTimeout = TimeSpan.FromSeconds(30 + limits.Value.DrainDelaySeconds));
+        services.AddHostedService<DrainDelay>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;

@@ -12,20 +12,20 @@ public sealed class JourneyMetrics
 {
     private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600] };
 
-    private readonly Counter<long> _started = PlatformTelemetry.Meter.CreateCounter<long>("user_journey_start", null, "Journeys started.");
-    private readonly Counter<long> _ended = PlatformTelemetry.Meter.CreateCounter<long>("user_journey_complete", null, "Journeys ended, by outcome.");
-    private readonly Counter<long> _steps = PlatformTelemetry.Meter.CreateCounter<long>("user_journey_steps", null, "Steps of journeys.");
+    private readonly SeriesCounter<(string Type, string Outcome)> _started = new SeriesCounter<(string Type, string Outcome)>("user_journey_start", "Journeys started.", static k => [new("type", k.Type)]);
+    private readonly SeriesCounter<(string Type, string Outcome)> _ended = new SeriesCounter<(string Type, string Outcome)>("user_journey_complete", "Journeys ended, by outcome.", static k => [new("type", k.Type), new("outcome", k.Outcome)]);
+    private readonly SeriesCounter<(string Type, string Outcome)> _steps = new SeriesCounter<(string Type, string Outcome)>("user_journey_steps", "Steps of journeys.", static k => [new("type", k.Type)]);
     private readonly Histogram<double> _duration = PlatformTelemetry.Meter.CreateHistogram("user_journey_duration", "s", "Time from the start to the end of a journey.", null, Seconds);
     private readonly BoundedLabel _types = new(20);
 
-    public void Started(string type) => _started.Add(1, new KeyValuePair<string, object?>("type", _types.Of(type)));
+    public void Started(string type) => _started.Add((_types.Of(type), ""));
 
-    public void Stepped(string type, int count = 1) => _steps.Add(count, new KeyValuePair<string, object?>("type", _types.Of(type)));
+    public void Stepped(string type, int count = 1) => _steps.Add((_types.Of(type), ""), count);
 
     public void Ended(string type, string outcome, double? durationMs)
     {
         string label = _types.Of(type);
-        _ended.Add(1, new("type", label), new KeyValuePair<string, object?>("outcome", outcome));
+        _ended.Add((label, outcome));
         if (durationMs is { } ms) _duration.Record(ms / 1000, new("type", label), new KeyValuePair<string, object?>("outcome", outcome));
     }
 

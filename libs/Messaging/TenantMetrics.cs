@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Options;
 using MultiAgent.Contracts.Events;
@@ -9,18 +10,35 @@ namespace MultiAgent.Messaging;
 /// <c>tenant_model_calls_total</c>, <c>tenant_model_tokens_total</c> and <c>tenant_model_cost_usd_total</c>: who uses the
 /// deployment. The number of tenants with a label of their own is bounded by <see cref="TelemetryOptions"/>; the rest are one.
 /// </summary>
-internal sealed class TenantMetrics(IOptions<TelemetryOptions> options)
+internal sealed class TenantMetrics
 {
-    private readonly Counter<long> _calls = PlatformTelemetry.Meter.CreateCounter<long>("tenant_model_calls", null, "Model calls by tenant; the tenants beyond the configured number are 'other'.");
-    private readonly Counter<long> _tokens = PlatformTelemetry.Meter.CreateCounter<long>("tenant_model_tokens", null, "Input and output tokens by tenant.");
-    private readonly Counter<double> _cost = PlatformTelemetry.Meter.CreateCounter<double>("tenant_model_cost_usd", null, "US dollars of model calls with a known price, by tenant.");
-    private readonly BoundedLabel _tenants = new(options.Value.MaxTenants, options.Value.Tenants);
+    private readonly ConcurrentDictionary<string, Sums> _sums = new(StringComparer.Ordinal);
+    private readonly BoundedLabel _tenants;
+
+    public TenantMetrics(IOptions<TelemetryOptions> options)
+    {
+        _tenants = new BoundedLabel(options.Value.MaxTenants, options.Value.Tenants);
+        PlatformTelemetry.Meter.CreateObservableCounter("tenant_model_calls", () => Read(static s => Interlocked.Read(ref s.Calls)), null, "Model calls by tenant; the tenants beyond the configured number are 'other'.");
+        PlatformTelemetry.Meter.CreateObservableCounter("tenant_model_tokens", () => Read(static s => Interlocked.Read(ref s.Tokens)), null, "Input and output tokens by tenant.");
+        PlatformTelemetry.Meter.CreateObservableCounter("tenant_model_cost_usd", () => Read(static s => Interlocked.Read(ref s.NanoUsd) / 1e9), null, "US dollars of model calls with a known price, by tenant.");
+    }
 
     public void Count(UsageRecord record)
     {
-        var tag = new KeyValuePair<string, object?>("tenant", _tenants.Of(record.TenantId));
-        _calls.Add(1, tag);
-        _tokens.Add(record.InputTokens + record.OutputTokens, tag);
-        if (record.CostUsd is { } usd) _cost.Add((double)usd, tag);
+        string label = _tenants.Of(record.TenantId);
+        if (!_sums.TryGetValue(label, out Sums? sums)) sums = _sums.GetOrAdd(label, static l => new Sums(l));
+        Interlocked.Increment(ref sums.Calls);
+        Interlocked.Add(ref sums.Tokens, record.InputTokens + record.OutputTokens);
+        if (record.CostUsd is { } usd) Interlocked.Add(ref sums.NanoUsd, (long)(usd * 1_000_000_000m));
+    }
+
+    private IEnumerable<Measurement<T>> Read<T>(Func<Sums, T> value) where T : struct => _sums.Values.Select(s => new Measurement<T>(value(s), s.Label));
+
+    private sealed class Sums(string tenant)
+    {
+        public readonly KeyValuePair<string, object?> Label = new("tenant", tenant);
+        public long Calls;
+        public long Tokens;
+        public long NanoUsd;
     }
 }

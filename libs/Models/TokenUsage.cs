@@ -13,4 +13,10 @@ public readonly record struct TokenUsage(
     long CachedInputTokens = 0,
     long CacheWriteTokens = 0,
     long ReasoningTokens = 0,
-    bool Estimated = false);
+    bool Estimated = false)
+{
+    /// <summary>The sum; estimated if either is.</summary>
+    public static TokenUsage operator +(in TokenUsage a, in TokenUsage b) => new(
+        a.InputTokens + b.InputTokens, a.OutputTokens + b.OutputTokens, a.CachedInputTokens + b.CachedInputTokens,
+        a.CacheWriteTokens + b.CacheWriteTokens, a.ReasoningTokens + b.ReasoningTokens, a.Estimated || b.Estimated);
+}

@@ -13,7 +13,7 @@ public sealed partial class MetricLabelTests
     ];
 
     private static readonly KeyValuePair<string, string>[] Files =
-        [.. Sources.Files.Where(f => f.Value.Contains("using System.Diagnostics.Metrics;", StringComparison.Ordinal) || f.Value.Contains("CreateObservableGauge", StringComparison.Ordinal))];
+        [.. Sources.Files.Where(f => f.Value.Contains("using System.Diagnostics.Metrics;", StringComparison.Ordinal) || f.Value.Contains("CreateObservableGauge", StringComparison.Ordinal) || f.Value.Contains("new SeriesCounter<", StringComparison.Ordinal))];
 
     [Fact]
     public void Labels_OfAllMetrics_AreOnTheList()
@@ -41,6 +41,6 @@ public sealed partial class MetricLabelTests
     [GeneratedRegex("""(?:KeyValuePair<string, object\?>\(|\bnew\(|\{ )"([a-z_.]+)", """)]
     private static partial Regex Label();
 
-    [GeneratedRegex("""\.Create(?:Counter|Histogram|UpDownCounter|ObservableGauge|ObservableCounter|Gauge)(?:<\w+>)?\("([^"]+)" """, RegexOptions.IgnorePatternWhitespace)]
+    [GeneratedRegex("""(?:\.Create(?:Counter|Histogram|UpDownCounter|ObservableGauge|ObservableCounter|Gauge)(?:<\w+>)?|new\ SeriesCounter<[^=;]+?>)\("([^"]+)" """, RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex Instrument();
 }

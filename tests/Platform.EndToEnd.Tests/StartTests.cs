@@ -59,6 +59,24 @@ public sealed partial class StartTests : IDisposable
     }
 
     [Fact]
+    public async Task Stop_WithADrainDelay_GoesOnServingWhileItIsNotReady()
+    {
+        Dictionary<string, string?> environment = new(PlatformEnvironment.With()) { ["Limits__DrainDelaySeconds"] = "3" };
+        await using PlatformProcess platform = await PlatformProcess.StartAsync(_data.Path, environment);
+        using HttpClient client = platform.ClientFor(PlatformEnvironment.Key);
+
+        platform.Signal(PlatformProcess.SigTerm);
+
+        await Eventually.TrueAsync(async () =>
+        {
+            using HttpResponseMessage ready = await client.GetAsync("/health/ready");
+            return ready.StatusCode == HttpStatusCode.ServiceUnavailable;
+        }, "the instance says that it is not ready");
+        await client.PostJsonAsync("/v1/chat/completions", """{"model":"agent/assistant","messages":[{"role":"user","content":"hi"}]}""");
+        Assert.Equal(0, await platform.ExitCodeAsync());
+    }
+
+    [Fact]
     public async Task IdlePlatform_ListensOnLoopbackOnly_InLittleMemory()
     {
         int port = FreePort();

@@ -65,6 +65,40 @@ public sealed class IdempotencyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Stream_ThatBrokeOff_IsNotReplayed()
+    {
+        const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}],"stream":true}""";
+        _platform.Provider.For("priced", async context =>
+        {
+            await FakeProvider.BeginStreamAsync(context);
+            await FakeProvider.ChunkAsync(context, "priced", new { role = "assistant", content = "half" });
+        });
+
+        using HttpResponseMessage broken = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "broken"));
+        using HttpResponseMessage repeated = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "broken"));
+
+        string first = await broken.Content.ReadAsStringAsync(), second = await repeated.Content.ReadAsStringAsync();
+        Assert.Contains("\"error\"", first, StringComparison.Ordinal);
+        Assert.DoesNotContain("[DONE]", first, StringComparison.Ordinal);
+        Assert.EndsWith("data: [DONE]\n\n", second, StringComparison.Ordinal);
+        Assert.False(repeated.Headers.Contains("Idempotency-Replayed"));
+    }
+
+    [Fact]
+    public async Task Answer_TooLargeToKeep_IsNotGivenASecondTime()
+    {
+        const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}]}""";
+        _platform.Provider.For("priced", context => FakeProvider.AnswerAsync(context, new string('x', 17 * 1024 * 1024)));
+
+        using HttpResponseMessage first = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "large"));
+        using HttpResponseMessage second = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "large"));
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Conflict), (first.StatusCode, second.StatusCode));
+        Assert.Equal("idempotency_answer_too_large", (await second.ReadJsonAsync()).GetProperty("error").GetProperty("code").GetString());
+        Assert.Single(_platform.Provider.Requests);
+    }
+
+    [Fact]
     public async Task Stream_WithAKey_IsReplayedWhole()
     {
         const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}],"stream":true}""";

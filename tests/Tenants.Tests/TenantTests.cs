@@ -45,6 +45,23 @@ public sealed class TenantTests(TenantFixture fixture) : IClassFixture<TenantFix
         (await Host.OperatorAsync(HttpMethod.Get, "/api/v1/tenants/ten_00000000000000000000000000")).Expect(404, "not_found");
     }
 
+    [Fact]
+    public async Task Operator_CreatesWithAKey_OnceHoweverOften()
+    {
+        string slug = TenantHost.NewName("once");
+        var body = new { slug, name = "Once", ownerEmail = $"owner@{slug}.example" };
+        Task<Reply> Post(object content, string token = TenantHost.OperatorToken) =>
+            Host.SendAsync(HttpMethod.Post, "/api/v1/tenants", null, content, ("X-Operator-Token", token), ("Idempotency-Key", slug));
+
+        Reply[] replies = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Post(body)));
+
+        Assert.All(replies, r => r.Expect(201));
+        Assert.Single(replies.Select(r => r.Text).Distinct());
+        (await Post(new { slug, name = "Other", ownerEmail = $"owner@{slug}.example" })).Expect(409, "idempotency_key_reused");
+        // The answer holds secrets: without the token nobody gets it, and nobody can take the operator's key.
+        (await Post(body, "operator-token-of-somebody-else-000000")).Expect(401, "invalid_credentials");
+    }
+
     [Theory]
     [InlineData("""{"slug":"Upper","name":"n","ownerEmail":"a@b.example"}""", "slug")]
     [InlineData("""{"slug":"-x","name":"n","ownerEmail":"a@b.example"}""", "slug")]

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using MultiAgent.Hosting.Errors;
+using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Models.Dispatch;
 
 namespace MultiAgent.Gateway.OpenAi;
@@ -70,11 +71,15 @@ internal static class ResponseRelay
                     }
                 }
                 else body.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted) return exchange is { AnswerFailed: true } ? "failed" : "completed";
+                if (!read.IsCompleted) continue;
+                if (exchange is not { AnswerFailed: true }) return "completed";
+                context.DoNotKeepAnswer();
+                return "failed";
             }
         }
         catch (ModelException e)
         {
+            context.DoNotKeepAnswer();
             stream.Enter();
             output.Write("data: "u8);
             ErrorWriter.WriteOpenAi(output, e.Status, e.Code, e.Message);

@@ -54,15 +54,15 @@ internal static class CompletionWriter
     public static void WriteUsage(Utf8JsonWriter json, RunRecord run)
     {
         json.WriteStartObject();
-        json.WriteNumber("prompt_tokens"u8, run.InputTokens);
-        json.WriteNumber("completion_tokens"u8, run.OutputTokens);
-        json.WriteNumber("total_tokens"u8, run.InputTokens + run.OutputTokens);
+        json.WriteNumber("prompt_tokens"u8, run.Usage.InputTokens);
+        json.WriteNumber("completion_tokens"u8, run.Usage.OutputTokens);
+        json.WriteNumber("total_tokens"u8, run.Usage.InputTokens + run.Usage.OutputTokens);
         json.WriteStartObject("prompt_tokens_details"u8);
-        json.WriteNumber("cached_tokens"u8, 0);
+        json.WriteNumber("cached_tokens"u8, run.Usage.CachedInputTokens);
         json.WriteNumber("audio_tokens"u8, 0);
         json.WriteEndObject();
         json.WriteStartObject("completion_tokens_details"u8);
-        json.WriteNumber("reasoning_tokens"u8, 0);
+        json.WriteNumber("reasoning_tokens"u8, run.Usage.ReasoningTokens);
         json.WriteNumber("audio_tokens"u8, 0);
         json.WriteNumber("accepted_prediction_tokens"u8, 0);
         json.WriteNumber("rejected_prediction_tokens"u8, 0);

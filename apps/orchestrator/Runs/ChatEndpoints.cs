@@ -38,7 +38,10 @@ internal sealed record ChatResponse(string RunId, string? ConversationId, ChatAn
 internal sealed record ChatAnswer(string Id, string Role, string Content);
 
 /// <summary>Tokens and cost; the cost is null when it is unknown.</summary>
-internal sealed record UsageView(long InputTokens, long OutputTokens, decimal? CostUsd);
+internal sealed record UsageView(long InputTokens, long CachedInputTokens, long OutputTokens, long ReasoningTokens, decimal? CostUsd)
+{
+    public static UsageView Of(RunRecord run) => new(run.Usage.InputTokens, run.Usage.CachedInputTokens, run.Usage.OutputTokens, run.Usage.ReasoningTokens, run.CostUsd);
+}
 
 /// <summary>POST /api/v1/chat.</summary>
 internal static class ChatEndpoints
@@ -101,7 +104,7 @@ internal static class ChatEndpoints
     {
         RunRecord run = outcome.Run;
         ChatAnswer? message = outcome.Message is { } final ? new ChatAnswer(final.Id, "assistant", Encoding.UTF8.GetString(final.Text.Span)) : null;
-        return new ChatResponse(run.Id, run.ConversationId, message, new UsageView(run.InputTokens, run.OutputTokens, run.CostUsd), outcome.Message?.Model, RunStatusNames.Of(run.Status), run.Reason);
+        return new ChatResponse(run.Id, run.ConversationId, message, UsageView.Of(run), outcome.Message?.Model, RunStatusNames.Of(run.Status), run.Reason);
     }
 
     private static Dictionary<string, string[]> Check(ChatRequest body)

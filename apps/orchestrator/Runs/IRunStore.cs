@@ -40,6 +40,9 @@ internal interface IRunStore
     /// <summary>All tenants' runs that have not ended, oldest first: what a start takes up again.</summary>
     IReadOnlyList<RunRecord> Unfinished(string? afterId, int limit);
 
+    /// <summary>Forgets up to <paramref name="batch"/> idempotency keys of runs that were accepted before a time; returns how many.</summary>
+    Task<int> ForgetKeysAsync(DateTimeOffset before, int batch);
+
     /// <summary>The newest messages of a conversation in the OpenAI dialect, oldest first, without those of one run.</summary>
     IReadOnlyList<byte[]> History(string tenantId, string conversationId, string exceptRunId, int limit);
 }

@@ -45,7 +45,7 @@ internal sealed record RunView
         Reason = run.Reason,
         Error = run.Error is { } error ? new RunErrorView(error.Code, error.Message) : null,
         Steps = run.Steps,
-        Usage = new UsageView(run.InputTokens, run.OutputTokens, run.CostUsd),
+        Usage = UsageView.Of(run),
         RequestId = run.RequestId,
         UserId = run.UserId,
         Metadata = run.Metadata is null ? null : JsonSerializer.Deserialize(run.Metadata, ConversationJson.Default.IReadOnlyDictionaryStringString),

@@ -287,7 +287,7 @@ internal sealed partial class RunEngine
         finally
         {
             _slots.Release(run.TenantId);
-            if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.OutputTokens);
+            if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.Usage.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.Usage.OutputTokens);
             if (outcome?.Run.Error is not null) activity?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", outcome.Run.Error.Code);
             try
             {

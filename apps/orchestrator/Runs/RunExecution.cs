@@ -110,7 +110,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private async Task<bool> StepAsync()
     {
         (ModelReply reply, string model, TokenUsage usage, decimal? cost) = await CallModelAsync();
-        state.Used(usage.InputTokens, usage.OutputTokens, cost);
+        state.Used(usage, cost);
         services.Journeys.Step(_run, "model");
         IReadOnlyList<ToolCall> calls = reply.Calls();
         if (calls.Count == 0) return await AnswerAsync(reply, model, usage, cost);
@@ -138,7 +138,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         if (clients.Count > 0)
         {
             var message = Message(Encoding.UTF8.GetBytes(text), "tool_calls", model) with { ToolCalls = EventWriterOf(clients) };
-            log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: false, default);
+            log.MessageCompleted(message, state.Usage, state.CostUsd, partial: false, default);
             await EndAsync(RunStatus.Completed, "tool_calls", null, message);
             return true;
         }
@@ -202,7 +202,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, null, reply.Text);
         string finish = reply.FinishReason is "length" or "content_filter" ? reply.FinishReason : "stop";
         FinalMessage message = Message(reply.Text, finish, model);
-        log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: false, default);
+        log.MessageCompleted(message, state.Usage, state.CostUsd, partial: false, default);
         await EndAsync(RunStatus.Completed, problem is not null ? ResponseCheck.Invalid : finish == "stop" ? null : finish, null, message);
         return true;
     }
@@ -220,7 +220,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         byte[] streamed = unfinished ? whole : tail;
         FinalMessage message = Message(whole, "stop", null);
         log.LimitReached(reason);
-        log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: false, streamed);
+        log.MessageCompleted(message, state.Usage, state.CostUsd, partial: false, streamed);
         await EndAsync(RunStatus.Completed, reason, null, message);
     }
 
@@ -231,7 +231,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         if (live.TextSoFar() is { Length: > 0 } partial)
         {
             message = Message(partial, "stop", null);
-            log.MessageCompleted(message, state.InputTokens, state.OutputTokens, state.CostUsd, partial: true, partial);
+            log.MessageCompleted(message, state.Usage, state.CostUsd, partial: true, partial);
         }
         await EndAsync(RunStatus.Cancelled, reason, null, message);
     }
@@ -239,8 +239,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private string? SpentLimit()
     {
         AgentLimits? limits = _agent.Spec.Limits;
-        if (limits?.MaxTokens is { } tokens && state.InputTokens + state.OutputTokens >= tokens) return "max_tokens";
-        return limits?.MaxCostUsd is { } dollars && state.CostUsd >= dollars ? "max_cost" : null;
+        if (limits?.MaxTokens is { } tokens && state.Usage.InputTokens + state.Usage.OutputTokens >= tokens) return "max_tokens";
+        if (limits?.MaxCostUsd is not { } dollars) return null;
+        // A bound on money that cannot be kept is not ignored.
+        return state.CostUsd is not { } spent ? "cost_unknown" : spent >= dollars ? "max_cost" : null;
     }
 
     private async Task<(ModelReply Reply, string Model, TokenUsage Usage, decimal? Cost)> CallModelAsync()
@@ -288,7 +290,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         DateTimeOffset now = services.Time.GetUtcNow();
         RunRecord end = _run with
         {
-            Status = status, Reason = reason, Error = error, Steps = state.Steps, InputTokens = state.InputTokens, OutputTokens = state.OutputTokens,
+            Status = status, Reason = reason, Error = error, Steps = state.Steps, Usage = state.Usage,
             CostUsd = state.CostUsd, StartedAt = _run.StartedAt ?? _run.CreatedAt, EndedAt = now,
         };
         if (message is { Text.Length: > 0 } && _run.ConversationId is not null)

@@ -63,7 +63,7 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         {
             json.WriteNumber("step"u8, s.step);
             json.WriteString("model"u8, s.model);
-            WriteUsage(json, s.usage.InputTokens, s.usage.OutputTokens, s.cost);
+            WriteUsage(json, s.usage, s.cost);
             if (s.finishReason is not null) json.WriteString("finishReason"u8, s.finishReason);
             if (s.message is not { } message) return;
             json.WritePropertyName("message"u8);
@@ -98,9 +98,9 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
 
     public void LimitReached(string reason) => Add(RunEventTypes.LimitReached, reason, static (json, reason) => json.WriteString("reason"u8, reason));
 
-    public void MessageCompleted(FinalMessage message, long inputTokens, long outputTokens, decimal? cost, bool partial, ReadOnlyMemory<byte> streamed)
+    public void MessageCompleted(FinalMessage message, TokenUsage usage, decimal? cost, bool partial, ReadOnlyMemory<byte> streamed)
     {
-        byte[] data = _writer.Write((message, inputTokens, outputTokens, cost, partial), static (json, s) =>
+        byte[] data = _writer.Write((message, usage, cost, partial), static (json, s) =>
         {
             json.WriteString("messageId"u8, s.message.Id);
             json.WriteString("text"u8, s.message.Text.Span);
@@ -112,7 +112,7 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
                 json.WriteRawValue(s.message.ToolCalls.Span, skipInputValidation: true);
             }
             if (s.partial) json.WriteBoolean("partial"u8, true);
-            WriteUsage(json, s.inputTokens, s.outputTokens, s.cost);
+            WriteUsage(json, s.usage, s.cost);
         });
         Pending.Add(new RunEvent { Seq = ++_seq, Type = RunEventTypes.MessageCompleted, At = time.GetUtcNow(), Data = data, EndsText = !streamed.IsEmpty, StreamedText = streamed });
     }
@@ -134,11 +134,13 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         json.WriteString("reason"u8, end.Reason);
     });
 
-    public static void WriteUsage(Utf8JsonWriter json, long inputTokens, long outputTokens, decimal? cost)
+    public static void WriteUsage(Utf8JsonWriter json, in TokenUsage usage, decimal? cost)
     {
         json.WriteStartObject("usage"u8);
-        json.WriteNumber("inputTokens"u8, inputTokens);
-        json.WriteNumber("outputTokens"u8, outputTokens);
+        json.WriteNumber("inputTokens"u8, usage.InputTokens);
+        if (usage.CachedInputTokens > 0) json.WriteNumber("cachedInputTokens"u8, usage.CachedInputTokens);
+        json.WriteNumber("outputTokens"u8, usage.OutputTokens);
+        if (usage.ReasoningTokens > 0) json.WriteNumber("reasoningTokens"u8, usage.ReasoningTokens);
         if (cost is { } dollars) json.WriteNumber("costUsd"u8, dollars);
         else json.WriteNull("costUsd"u8);
         json.WriteEndObject();

@@ -1,3 +1,5 @@
+using MultiAgent.Models;
+
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>Where a run stands. The last three are final.</summary>
@@ -33,8 +35,7 @@ internal sealed record RunRecord
     public string? TraceParent { get; init; }
     public string? Metadata { get; init; }
     public int Steps { get; init; }
-    public long InputTokens { get; init; }
-    public long OutputTokens { get; init; }
+    public TokenUsage Usage { get; init; }
     public decimal? CostUsd { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using MultiAgent.Contracts;
+using MultiAgent.Hosting.Limits;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 
@@ -9,7 +10,7 @@ namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>Takes up unfinished runs when the process starts, and drains the active ones when it stops.</summary>
 internal sealed partial class RunRecovery(RunEngine engine, IRunStore store, AgentCatalogue agents, IHostApplicationLifetime lifetime,
-    IOptions<HostOptions> host, TimeProvider time, ILogger<RunRecovery> logger) : IHostedService
+    IOptions<HostOptions> host, IOptions<LimitsOptions> limits, TimeProvider time, ILogger<RunRecovery> logger) : IHostedService
 {
     private const int Page = 200;
 
@@ -48,7 +49,9 @@ internal sealed partial class RunRecovery(RunEngine engine, IRunStore store, Age
     // The server waits for its open streams at the same time: runs are let go a little before its time is up, so that the streams can end.
     private async Task DrainAsync()
     {
-        TimeSpan all = host.Value.ShutdownTimeout;
+        TimeSpan delay = TimeSpan.FromSeconds(limits.Value.DrainDelaySeconds), all = host.Value.ShutdownTimeout - delay;
+        // Until load balancers have noticed, requests still come, and are served.
+        await Task.Delay(delay, time);
         using var limit = new CancellationTokenSource(all - TimeSpan.FromTicks(Math.Min(all.Ticks / 4, TimeSpan.FromSeconds(5).Ticks)), time);
         await engine.StopAsync(limit.Token);
     }

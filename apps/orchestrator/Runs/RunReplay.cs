@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 
@@ -48,7 +49,7 @@ internal static class RunReplay
     {
         using var document = JsonDocument.Parse(data);
         JsonElement root = document.RootElement, usage = root.GetProperty("usage");
-        state.Used(usage.GetProperty("inputTokens").GetInt64(), usage.GetProperty("outputTokens").GetInt64(),
+        state.Used(new TokenUsage(Number(usage, "inputTokens"), Number(usage, "outputTokens"), CachedInputTokens: Number(usage, "cachedInputTokens"), ReasoningTokens: Number(usage, "reasoningTokens")),
             usage.TryGetProperty("costUsd", out JsonElement cost) && cost.ValueKind == JsonValueKind.Number ? cost.GetDecimal() : null);
         state.ModelCalled = false;
         if (!root.TryGetProperty("message", out JsonElement message)) return;
@@ -71,6 +72,8 @@ internal static class RunReplay
             else state.Guard.Note(made);
         }
     }
+
+    private static long Number(JsonElement usage, string name) => usage.TryGetProperty(name, out JsonElement value) ? value.GetInt64() : 0;
 
     private static void Intended(RunState state, byte[] data)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using MultiAgent.Data.Sqlite;
+using MultiAgent.Models;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -8,7 +9,8 @@ internal static class RunRows
 {
     public const string Select = """
         SELECT id, tenant_id, conversation_id, agent_id, agent, agent_version, surface, status, reason, error_status, error_code, error_message, idempotency_key,
-            request_hash, request_id, api_key_id, user_id, journey_id, trace_parent, metadata, steps, input_tokens, output_tokens, cost_usd, created_at, started_at, ended_at
+            request_hash, request_id, api_key_id, user_id, journey_id, trace_parent, metadata, steps, input_tokens, output_tokens, cost_usd, created_at, started_at, ended_at,
+            cached_input_tokens, reasoning_tokens
         FROM runs 
         """ + " ";
 
@@ -47,8 +49,7 @@ internal static class RunRows
         TraceParent = row.TextOrNull(18),
         Metadata = row.TextOrNull(19),
         Steps = (int)row.Int64(20),
-        InputTokens = row.Int64(21),
-        OutputTokens = row.Int64(22),
+        Usage = new TokenUsage(row.Int64(21), row.Int64(22), CachedInputTokens: row.Int64(27), ReasoningTokens: row.Int64(28)),
         CostUsd = row.TextOrNull(23) is { } cost ? decimal.Parse(cost, CultureInfo.InvariantCulture) : null,
         CreatedAt = row.Time(24),
         StartedAt = row.TimeOrNull(25),

@@ -1,3 +1,4 @@
+using MultiAgent.Models;
 using MultiAgent.Orchestrator.Chat;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -14,8 +15,9 @@ internal sealed class RunState
     public CallGuard Guard { get; } = new();
 
     public int Steps { get; set; }
-    public long InputTokens { get; set; }
-    public long OutputTokens { get; set; }
+
+    /// <summary>Sum over the calls of the model.</summary>
+    public TokenUsage Usage { get; private set; }
 
     /// <summary>Null once the cost of any call is unknown.</summary>
     public decimal? CostUsd { get; set; } = 0m;
@@ -47,11 +49,10 @@ internal sealed class RunState
     /// <summary>The answer was sent back once because it did not follow the response format.</summary>
     public bool Repaired { get; set; }
 
-    public void Used(long inputTokens, long outputTokens, decimal? cost)
+    public void Used(in TokenUsage usage, decimal? cost)
     {
         Steps++;
-        InputTokens += inputTokens;
-        OutputTokens += outputTokens;
+        Usage += usage;
         CostUsd = cost is null ? null : CostUsd + cost;
         StepNames.Add("model");
     }

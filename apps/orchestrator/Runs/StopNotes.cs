@@ -11,6 +11,7 @@ internal static class StopNotes
         "max_steps" => $"I stopped here: this run reached its limit of {agent.MaxSteps} steps.",
         "max_tokens" => $"I stopped here: this run reached its limit of {agent.Spec.Limits?.MaxTokens} tokens.",
         "max_cost" => string.Create(CultureInfo.InvariantCulture, $"I stopped here: this run reached its limit of {agent.Spec.Limits?.MaxCostUsd} US dollars."),
+        "cost_unknown" => "I stopped here: this agent has a limit of cost, and the price of the model that it uses is not known.",
         "max_seconds" => $"I stopped here: this run reached its limit of {agent.MaxTime.TotalSeconds:0} seconds.",
         CallGuard.Repeated => "I stopped here: I was calling the same tool with the same arguments again and again.",
         CallGuard.Oscillation => "I stopped here: I was going back and forth between the same two tool calls.",

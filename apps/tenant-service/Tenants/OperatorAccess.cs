@@ -29,16 +29,21 @@ internal sealed class OperatorAccess(IConfiguration configuration, TimeProvider 
         return Task.CompletedTask;
     }
 
+    /// <summary>Owner of the operator's idempotency keys; null for a request without the right token, which the filter refuses.</summary>
+    public string? OwnerOf(HttpContext http) => IsOperator(http) ? "operator" : null;
+
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
         HttpContext http = context.HttpContext;
         if (_hash is null) throw new ApiException(404, ErrorCodes.UnknownUrl, $"There is nothing at {http.Request.Method} {http.Request.Path}.");
-        // Hashes are compared, so that neither the time nor the length of a guess tells anything.
-        if (CryptographicOperations.FixedTimeEquals(HashOf(http.Request.Headers["X-Operator-Token"].ToString()), _hash)) return await next(context);
+        if (IsOperator(http)) return await next(context);
         if (!_wrong.TryTake(http.Connection.RemoteIpAddress, out TimeSpan retryAfter))
             throw new ApiException(429, ErrorCodes.RateLimitExceeded, "Too many wrong operator tokens from this address.") { RetryAfter = retryAfter };
         throw new ApiException(401, ErrorCodes.InvalidCredentials, "The header 'X-Operator-Token' is missing or wrong.");
     }
+
+    // Hashes are compared, so that neither the time nor the length of a guess tells anything.
+    private bool IsOperator(HttpContext http) => _hash is not null && CryptographicOperations.FixedTimeEquals(HashOf(http.Request.Headers["X-Operator-Token"].ToString()), _hash);
 
     private static string? Token(IConfiguration configuration) =>
         configuration["MAAP_OPERATOR_TOKEN"] is { Length: > 0 } variable ? variable : configuration["Operator:Token"] is { Length: > 0 } setting ? setting : null;

@@ -9,6 +9,7 @@ using MultiAgent.Contracts.Events;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Hosting.Api;
 using MultiAgent.Hosting.Errors;
+using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Tenants.ApiKeys;
 using MultiAgent.Tenants.Callers;
@@ -23,7 +24,7 @@ internal static class OperatorEndpoints
     {
         OperatorAccess access = routes.ServiceProvider.GetRequiredService<OperatorAccess>();
         RouteGroupBuilder group = routes.MapGroup("/api/v1/tenants").AllowAnonymousCaller().AddEndpointFilter(access).NeverCached().WithTags("Operator");
-        group.MapPost("", CreateAsync).WithSummary("Create a tenant with its owner and first API key (operator)");
+        group.MapPost("", CreateAsync).Idempotent(access.OwnerOf).WithSummary("Create a tenant with its owner and first API key (operator)");
         group.MapGet("", ListAsync).WithSummary("List tenants, newest first (operator)");
         group.MapGet("/{id}", GetAsync).WithSummary("Get a tenant (operator)");
         group.MapPatch("/{id}", UpdateAsync).WithSummary("Change a tenant's name, limits or status (operator)");

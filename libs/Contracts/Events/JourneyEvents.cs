@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MultiAgent.Contracts.Events;
 
 /// <summary>Several changes of journeys in one event, in the order in which they happened.</summary>
@@ -6,19 +8,26 @@ public sealed record JourneyBatch(IReadOnlyList<JourneyChange> Changes);
 /// <summary>
 /// One change of a user journey. A change is idempotent by <see cref="Id"/>. A journey that is known from its first to
 /// its last step when it is recorded (one API request) is a single change of kind <c>recorded</c>.
-/// Settable, since the serializer reads init-only members through an array of boxed values, and there is one for every request.
+/// Settable and required by attribute, since the serializer reads init-only and required members through an array of boxed values, and there is
+/// one change for every request.
 /// </summary>
 public sealed record JourneyChange
 {
-    public required string Id { get; set; }
-    public required string JourneyId { get; set; }
-    public required string TenantId { get; set; }
+    [JsonRequired]
+    public string Id { get; set; } = "";
+    [JsonRequired]
+    public string JourneyId { get; set; } = "";
+    [JsonRequired]
+    public string TenantId { get; set; } = "";
     /// <summary><c>started</c>, <c>step</c>, <c>completed</c>, <c>abandoned</c>, <c>failed</c>, or <c>recorded</c> (start, steps and end at once).</summary>
-    public required string Kind { get; set; }
+    [JsonRequired]
+    public string Kind { get; set; } = "";
     /// <summary>What the user is after, e.g. <c>chat</c>, <c>onboarding</c>, <c>checkout</c>.</summary>
-    public required string Type { get; set; }
+    [JsonRequired]
+    public string Type { get; set; } = "";
     public string? UserId { get; set; }
-    public required DateTimeOffset At { get; set; }
+    [JsonRequired]
+    public DateTimeOffset At { get; set; }
     /// <summary>Name of the step; with <c>recorded</c>, all steps joined by commas.</summary>
     public string? Step { get; set; }
     /// <summary>With <c>recorded</c>: how it ended, one of <c>completed</c>, <c>abandoned</c>, <c>failed</c>.</summary>

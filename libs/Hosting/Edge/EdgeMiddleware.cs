@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -19,6 +20,7 @@ namespace MultiAgent.Hosting.Edge;
 internal sealed partial class EdgeMiddleware(
     RequestDelegate next, TimeProvider time, HttpMetrics metrics, IOptions<LimitsOptions> limits, ILogger<EdgeMiddleware> logger)
 {
+    private readonly long _maxBody = limits.Value.MaxBodyBytes;
     private readonly int _maxInFlight = limits.Value.MaxInFlightRequests;
     private int _inFlight;
 
@@ -38,6 +40,7 @@ internal sealed partial class EdgeMiddleware(
                 metrics.Refused("overloaded");
                 await ErrorWriter.WriteAsync(context, 503, ErrorCodes.Overloaded, "The server is at its limit of concurrent requests.", retryAfter: TimeSpan.FromSeconds(1));
             }
+            else if (context.Request.ContentLength > _maxBody) await RefuseBodyAsync(context);
             else
             {
                 await next(context);
@@ -55,6 +58,14 @@ internal sealed partial class EdgeMiddleware(
             metrics.Completed(info.Service, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, context.Request.Method,
                 context.Response.StatusCode, time.GetElapsedTime(started));
         }
+    }
+
+    // The server would close the connection under a client that is still sending, which then sees a broken pipe and not the answer. Without
+    // its limit the server takes in what is on the way, for five seconds at most.
+    private static Task RefuseBodyAsync(HttpContext context)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature) feature.MaxRequestBodySize = null;
+        return ErrorWriter.WriteAsync(context, 413, ErrorCodes.BodyTooLarge, "The body is larger than this server accepts.");
     }
 
     private string RequestIdOf(HttpContext context)

@@ -6,7 +6,11 @@ using MultiAgent.Data.Sqlite;
 namespace MultiAgent.Hosting.Idempotency;
 
 /// <summary>A response as it is kept for repetitions of the request.</summary>
-internal sealed record StoredResponse(int Status, string? ContentType, string? Location, byte[] Body);
+internal sealed record StoredResponse(int Status, string? ContentType, string? Location, byte[] Body)
+{
+    /// <summary>In place of a status: the request was carried out, and its answer was too large to keep.</summary>
+    public const int TooLarge = 0;
+}
 
 /// <summary>What a claim found.</summary>
 internal abstract record ClaimOutcome

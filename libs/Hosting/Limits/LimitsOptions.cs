@@ -31,6 +31,12 @@ public sealed class LimitsOptions
 
     /// <summary>Seconds that an API request other than a stream may take. Default 100. Model calls have limits of their own.</summary>
     public int RequestTimeoutSeconds { get; set; } = 100;
+
+    /// <summary>
+    /// Seconds between the moment in which a stopping instance says that it is not ready and the one in which it takes no more connections: the
+    /// time that load balancers need to notice. Default 0, for a laptop; 0 to 300.
+    /// </summary>
+    public int DrainDelaySeconds { get; set; }
 }
 
 internal sealed class LimitsValidator : IValidateOptions<LimitsOptions>
@@ -46,6 +52,7 @@ internal sealed class LimitsValidator : IValidateOptions<LimitsOptions>
         AtLeast(options.MaxHeaderBytes, 1024, nameof(options.MaxHeaderBytes));
         AtLeast(options.HeaderTimeoutSeconds, 1, nameof(options.HeaderTimeoutSeconds));
         AtLeast(options.RequestTimeoutSeconds, 1, nameof(options.RequestTimeoutSeconds));
+        if (options.DrainDelaySeconds is < 0 or > 300) errors.Add($"Limits:DrainDelaySeconds is {options.DrainDelaySeconds}; set it between 0 and 300.");
         if (options.MaxJsonDepth is < 4 or > 1000) errors.Add($"Limits:MaxJsonDepth is {options.MaxJsonDepth}; set it between 4 and 1000.");
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
 

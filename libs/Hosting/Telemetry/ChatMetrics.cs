@@ -1,5 +1,3 @@
-using System.Diagnostics.Metrics;
-
 namespace MultiAgent.Hosting.Telemetry;
 
 /// <summary>
@@ -8,12 +6,12 @@ namespace MultiAgent.Hosting.Telemetry;
 /// </summary>
 public sealed class ChatMetrics
 {
-    private readonly Counter<long> _requests = PlatformTelemetry.Meter.CreateCounter<long>("chat_requests", null, "Chat requests received.");
-    private readonly Counter<long> _completions = PlatformTelemetry.Meter.CreateCounter<long>("chat_completions", null, "Chat requests that ended, by outcome.");
+    private readonly SeriesCounter<(string Surface, string Outcome)> _requests = new SeriesCounter<(string Surface, string Outcome)>("chat_requests", "Chat requests received.", static k => [new("surface", k.Surface)]);
+    private readonly SeriesCounter<(string Surface, string Outcome)> _completions = new SeriesCounter<(string Surface, string Outcome)>("chat_completions", "Chat requests that ended, by outcome.", static k => [new("surface", k.Surface), new("outcome", k.Outcome)]);
 
-    public void Requested(string surface) => _requests.Add(1, new KeyValuePair<string, object?>("surface", surface));
+    public void Requested(string surface) => _requests.Add((surface, ""));
 
     /// <param name="surface">As in <see cref="Requested"/>.</param>
     /// <param name="outcome"><c>completed</c>, <c>failed</c>, <c>cancelled</c> or <c>abandoned</c>.</param>
-    public void Completed(string surface, string outcome) => _completions.Add(1, new("surface", surface), new KeyValuePair<string, object?>("outcome", outcome));
+    public void Completed(string surface, string outcome) => _completions.Add((surface, outcome));
 }

@@ -24,24 +24,22 @@ internal sealed class ModelMetrics
         HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864],
     };
 
-    private readonly Counter<long> _tokens;
-    private readonly Counter<double> _cost;
-    private readonly Counter<long> _unknownCost;
     private readonly Counter<long> _errors;
     private readonly Counter<long> _fallbacks;
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
     private readonly Histogram<long> _usage;
 
-    // Tag values of a model, made once: the hot path records six measurements per call.
+    // Tag values and sums of a model, found once per call.
     private readonly ConcurrentDictionary<string, ModelTags> _tags = new(StringComparer.Ordinal);
 
     public ModelMetrics(DeploymentHealthRegistry health)
     {
         var meter = new Meter(MeterName);
-        _tokens = meter.CreateCounter<long>("model_tokens", null, "Tokens used, by model and kind.");
-        _cost = meter.CreateCounter<double>("model_cost_usd", null, "US dollars of model calls with a known price.");
-        _unknownCost = meter.CreateCounter<long>("model_calls_with_unknown_cost", null, "Model calls whose price is not in the catalogue.");
+        // Sums that are read when somebody collects: the library's own counters look their series up at every call.
+        meter.CreateObservableCounter("model_tokens", () => _tags.Values.SelectMany(static t => t.Tokens()), null, "Tokens used, by model and kind.");
+        meter.CreateObservableCounter("model_cost_usd", () => _tags.Values.Select(static t => new Measurement<double>(Interlocked.Read(ref t.NanoUsd) / 1e9, t.Model)), null, "US dollars of model calls with a known price.");
+        meter.CreateObservableCounter("model_calls_with_unknown_cost", () => _tags.Values.Select(static t => new Measurement<long>(Interlocked.Read(ref t.UnknownCost), t.Model)), null, "Model calls whose price is not in the catalogue.");
         _errors = meter.CreateCounter<long>("provider_errors", null, "Failed attempts at a provider, by kind.");
         _fallbacks = meter.CreateCounter<long>("model_fallbacks", null, "Answers that came from a fallback instead of the requested model.");
         _duration = meter.CreateHistogram("gen_ai.client.operation.duration", "s", "Time of a model call.", null, Seconds);
@@ -54,11 +52,11 @@ internal sealed class ModelMetrics
     public void Completed(ModelEntry model, string operation, string status, in TokenUsage usage, decimal? cost, TimeSpan duration, TimeSpan? firstToken)
     {
         ModelTags tags = TagsOf(model);
-        _tokens.Add(usage.InputTokens, tags.Model, tags.Input);
-        _tokens.Add(usage.OutputTokens, tags.Model, tags.Output);
-        if (usage.CachedInputTokens > 0) _tokens.Add(usage.CachedInputTokens, tags.Model, tags.Cached);
-        if (cost is { } usd) _cost.Add((double)usd, tags.Model);
-        else _unknownCost.Add(1, tags.Model);
+        Interlocked.Add(ref tags.InputTokens, usage.InputTokens);
+        Interlocked.Add(ref tags.OutputTokens, usage.OutputTokens);
+        if (usage.CachedInputTokens > 0) Interlocked.Add(ref tags.CachedTokens, usage.CachedInputTokens);
+        if (cost is { } usd) Interlocked.Add(ref tags.NanoUsd, (long)(usd * 1_000_000_000m));
+        else Interlocked.Increment(ref tags.UnknownCost);
         var durationTags = new TagList
         {
             { "gen_ai.operation.name", operation },
@@ -91,8 +89,17 @@ internal sealed class ModelMetrics
     {
         public readonly string Name = name;
         public readonly KeyValuePair<string, object?> Model = new("model", name);
-        public readonly KeyValuePair<string, object?> Input = new("kind", "input");
-        public readonly KeyValuePair<string, object?> Output = new("kind", "output");
-        public readonly KeyValuePair<string, object?> Cached = new("kind", "cached_input");
+        public long InputTokens;
+        public long OutputTokens;
+        public long CachedTokens;
+        public long NanoUsd;
+        public long UnknownCost;
+
+        public Measurement<long>[] Tokens() =>
+        [
+            new(Interlocked.Read(ref InputTokens), Model, new("kind", "input")),
+            new(Interlocked.Read(ref OutputTokens), Model, new("kind", "output")),
+            new(Interlocked.Read(ref CachedTokens), Model, new("kind", "cached_input")),
+        ];
     }
 }

@@ -11,6 +11,25 @@ public sealed class AgentCompletionsTests
     private const string ClientTool = """{"type":"function","function":{"name":"lookup","parameters":{"type":"object"}}}""";
 
     [Fact]
+    public async Task Usage_OfSeveralCalls_HasItsCachedAndReasoningTokens()
+    {
+        await using TestHost host = await TestHost.StartAsync();
+        await host.Alpha.CreateAgentAsync(more: new { tools = new[] { new { name = "calculator" } } });
+        host.Model.Script(
+            FakeAnswer.Calling("calculator", """{"expression":"1+1"}""") with { InputTokens = 50, CachedInputTokens = 30, OutputTokens = 20, ReasoningTokens = 12 },
+            FakeAnswer.Says("Two.") with { InputTokens = 60, CachedInputTokens = 40, OutputTokens = 3 });
+
+        (_, JsonElement body, string? runId) = await CompleteAsync(host, """{"model":"agent/helper","messages":[{"role":"user","content":"1+1?"}]}""");
+
+        JsonElement usage = body.GetProperty("usage");
+        Assert.Equal(110, usage.GetProperty("prompt_tokens").GetInt32());
+        Assert.Equal(70, usage.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32());
+        Assert.Equal(12, usage.GetProperty("completion_tokens_details").GetProperty("reasoning_tokens").GetInt32());
+        (_, JsonElement run, _) = await host.Alpha.GetJsonAsync($"/api/v1/runs/{runId}");
+        Assert.Equal((70, 12), (run.GetProperty("usage").GetProperty("cachedInputTokens").GetInt32(), run.GetProperty("usage").GetProperty("reasoningTokens").GetInt32()));
+    }
+
+    [Fact]
     public async Task Complete_Json_HasTheOpenAiShape()
     {
         await using TestHost host = await TestHost.StartAsync();

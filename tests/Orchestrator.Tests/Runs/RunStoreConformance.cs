@@ -54,6 +54,20 @@ public abstract class RunStoreConformance
     }
 
     [Fact]
+    public async Task Keys_OfOldRuns_AreForgottenInBatches()
+    {
+        await Store.AcceptAsync(Run("t1", key: "a"));
+        await Store.AcceptAsync(Run("t2", key: "b"));
+        await Store.AcceptAsync(Run("t1"));
+
+        Assert.Equal(0, await Store.ForgetKeysAsync(At, 10));
+        Assert.Equal(1, await Store.ForgetKeysAsync(At.AddSeconds(1), 1));
+        Assert.Equal(1, await Store.ForgetKeysAsync(At.AddSeconds(1), 10));
+        Assert.Null(Store.FindByKey("t1", "a"));
+        Assert.IsType<AcceptOutcome.Started>(await Store.AcceptAsync(Run("t1", key: "a", hash: "other")));
+    }
+
+    [Fact]
     public async Task Conversation_Busy_RejectsQueuesOrSupersedes()
     {
         NewRun first = Run("t1");

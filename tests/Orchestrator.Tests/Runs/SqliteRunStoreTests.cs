@@ -21,7 +21,10 @@ public sealed class SqliteRunStoreTests : RunStoreConformance, IDisposable
     [Fact]
     public void Migration_TakenBack_LeavesNothing()
     {
-        SqliteMigrator.Rollback(_database);
+        while (SqliteMigrator.Rollback(_database) is not null)
+        {
+            // each call takes one step back
+        }
         Assert.Equal(0L, _database.Read(session =>
         {
             SqliteStatement count = session.Prepare("SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'");

@@ -87,6 +87,16 @@ public sealed class ToolLoopTests
     }
 
     [Fact]
+    public async Task Loop_CostLimitWithAnUnknownPrice_StopsRatherThanSpend()
+    {
+        await using TestHost host = await TestHost.StartAsync();
+        await host.Alpha.CreateAgentAsync(more: new { tools = new[] { new { name = "calculator" } }, limits = new { maxCostUsd = 1 } });
+        host.Model.Default = (_, _) => Task.FromResult(FakeAnswer.Calling("calculator", """{"expression":"1"}""") with { CostUsd = null });
+
+        await AssertStopsAsync(host, "cost_unknown", "the price of the model that it uses is not known", 1);
+    }
+
+    [Fact]
     public async Task Loop_TimeIsUp_StopsWithTheTextSoFar()
     {
         await using TestHost host = await TestHost.StartAsync();

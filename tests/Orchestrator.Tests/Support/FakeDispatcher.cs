@@ -18,6 +18,8 @@ internal sealed record FakeAnswer
     public string? FinishReason { get; init; }
     public long InputTokens { get; init; } = 5;
     public long OutputTokens { get; init; } = 2;
+    public long CachedInputTokens { get; init; }
+    public long ReasoningTokens { get; init; }
     public decimal? CostUsd { get; init; } = 0.001m;
     public int Status { get; init; } = 200;
     public string? ErrorBody { get; init; }
@@ -97,7 +99,7 @@ internal sealed class FakeDispatcher : IModelDispatcher
         public override bool IsEventStream { get; }
         public override int PriorAttempts => 0;
         public override PipeReader Body => _pipe.Reader;
-        public override TokenUsage? Usage => new TokenUsage(_answer.InputTokens, _answer.OutputTokens);
+        public override TokenUsage? Usage => new TokenUsage(_answer.InputTokens, _answer.OutputTokens, CachedInputTokens: _answer.CachedInputTokens, ReasoningTokens: _answer.ReasoningTokens);
         public override decimal? CostUsd => _answer.CostUsd;
         public override ModelEntry Model => new()
         {
