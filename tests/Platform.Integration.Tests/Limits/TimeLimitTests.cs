@@ -64,6 +64,27 @@ public sealed class TimeLimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Body_ThatComesInDrips_IsGivenUpInTime()
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(_platform.Url.Host, _platform.Url.Port);
+        NetworkStream stream = client.GetStream();
+        long started = Stopwatch.GetTimestamp();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(Announced().Replace("Content-Length: 100", "Content-Length: 1000000", StringComparison.Ordinal)));
+
+        // Fast enough for the server's rule against slow bodies (240 bytes/s), so that only the request's limit can end it.
+        byte[] spaces = Encoding.ASCII.GetBytes(new string(' ', 100));
+        Task<int> answer = stream.ReadAsync(new byte[4096]).AsTask();
+        while (!answer.IsCompleted && Stopwatch.GetElapsedTime(started) < Enough)
+        {
+            await stream.WriteAsync(spaces);
+            await Task.WhenAny(answer, Task.Delay(100));
+        }
+
+        Assert.True(answer.IsCompleted, $"The request goes on after {Stopwatch.GetElapsedTime(started)}.");
+    }
+
+    [Fact]
     public async Task ModelCall_ThatTakesLongerThanARequestMay_HasItsOwnLimit()
     {
         var finish = new TaskCompletionSource();
