@@ -64,6 +64,7 @@ public static class PlatformHost
         app.UseMiddleware<EdgeMiddleware>();
         app.UseRouting();
         app.UseRequestTimeouts();
+        app.Use(BodyTimeLimit.InvokeAsync);
         app.UseMiddleware<CallerMiddleware>();
         app.UseMiddleware<IdempotencyMiddleware>();
         foreach (IServiceModule module in modules)
@@ -112,6 +113,8 @@ public static class PlatformHost
         builder.Logging.AddFilter("System", LogLevel.Warning);
         // That the key ring lies unencrypted in the data folder is by design: the folder's permissions guard it.
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
+        // A client that is too slow is told so; it must not fill the log with stack traces.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Http.Timeouts", LogLevel.Error);
         // A failed start is told in one line by RunAsync; and without this logger Kestrel makes no activity per request that nobody reads.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);

@@ -22,11 +22,12 @@ internal sealed class ChatCompletions(
     private const string AgentPrefix = "agent/";
 
     private readonly int _maxDepth = limits.Value.MaxJsonDepth;
+    private readonly TimeSpan _bodyLimit = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds);
 
     public async Task HandleAsync(HttpContext context)
     {
         RequestInfo info = RequestInfo.Of(context);
-        using RequestBytes body = await RequestBytes.ReadAsync(context.Request, context.RequestAborted);
+        using RequestBytes body = await RequestBytes.ReadAsync(context.Request, _bodyLimit, context.RequestAborted);
         RequestEnvelope envelope;
         try
         {

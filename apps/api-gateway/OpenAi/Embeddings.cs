@@ -16,12 +16,13 @@ internal sealed class Embeddings(IModelDispatcher models, IOptions<LimitsOptions
     private const int MaxInputs = 2048;
 
     private readonly int _maxDepth = limits.Value.MaxJsonDepth;
+    private readonly TimeSpan _bodyLimit = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds);
 
     public async Task HandleAsync(HttpContext context)
     {
         RequestInfo info = RequestInfo.Of(context);
         Caller caller = info.Caller!;
-        using RequestBytes body = await RequestBytes.ReadAsync(context.Request, context.RequestAborted);
+        using RequestBytes body = await RequestBytes.ReadAsync(context.Request, _bodyLimit, context.RequestAborted);
         try
         {
             RequestEnvelope envelope = RequestEnvelope.Parse(body.Memory.Span, ModelOperation.Embeddings, _maxDepth);

@@ -21,19 +21,40 @@ internal struct RequestBytes : IDisposable
 
     public ReadOnlyMemory<byte> Memory { get; }
 
-    public static async ValueTask<RequestBytes> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
+    /// <param name="request">The request.</param>
+    /// <param name="limit">How long the body may take to arrive.</param>
+    /// <param name="cancellationToken">Fires when the client leaves.</param>
+    /// <exception cref="BadHttpRequestException">408: it took longer.</exception>
+    public static async ValueTask<RequestBytes> ReadAsync(HttpRequest request, TimeSpan limit, CancellationToken cancellationToken)
     {
         PipeReader reader = request.BodyReader;
+        CancellationTokenSource? timer = null;
         while (true)
         {
-            ReadResult read = await reader.ReadAsync(cancellationToken);
+            ReadResult read;
+            try
+            {
+                read = await reader.ReadAsync(timer?.Token ?? cancellationToken);
+            }
+            catch (OperationCanceledException) when (timer is { IsCancellationRequested: true } && !cancellationToken.IsCancellationRequested)
+            {
+                timer.Dispose();
+                throw new BadHttpRequestException("The body arrived too slowly.", StatusCodes.Status408RequestTimeout);
+            }
             ReadOnlySequence<byte> buffer = read.Buffer;
             // Content-Length tells that all is here before the reader does.
             if (!read.IsCompleted && buffer.Length != request.ContentLength)
             {
+                // Nearly every body is here at once and needs no timer.
+                if (timer is null)
+                {
+                    timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                    timer.CancelAfter(limit);
+                }
                 reader.AdvanceTo(buffer.Start, buffer.End);
                 continue;
             }
+            timer?.Dispose();
             if (buffer.IsSingleSegment) return new RequestBytes(reader, buffer.End, buffer.First, null);
             byte[] rented = ArrayPool<byte>.Shared.Rent((int)buffer.Length);
             buffer.CopyTo(rented);

@@ -84,6 +84,7 @@ internal sealed partial class EdgeMiddleware(
         413 => ErrorWriter.WriteAsync(context, 413, ErrorCodes.BodyTooLarge, "The body is larger than this server accepts."),
         408 => ErrorWriter.WriteAsync(context, 408, ErrorCodes.RequestTimeout, "The body arrived too slowly."),
         404 => ErrorWriter.WriteAsync(context, 404, ErrorCodes.UnknownUrl, $"There is nothing at {context.Request.Method} {context.Request.Path}."),
+        504 => ErrorWriter.WriteAsync(context, 504, ErrorCodes.RequestTimeout, "The request took longer than this server allows."),
         >= 500 => ErrorWriter.WriteAsync(context, context.Response.StatusCode, ErrorCodes.InternalError, "The server failed. Quote the request id when you report this."),
         _ => ErrorWriter.WriteAsync(context, context.Response.StatusCode, ErrorCodes.InvalidRequest, "The request cannot be read."),
     };
