@@ -1,5 +1,5 @@
 # One image per service: docker build --build-arg SERVICE=platform -t maap-platform .
-# SERVICE is a folder of apps/: platform (default), api-gateway, orchestrator, tenant-service, analytics-service.
+# SERVICE is a folder of apps/; platform (default) is all services in one process.
 FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
 ARG SERVICE=platform
 WORKDIR /src

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Data;
 using MultiAgent.Data.Sqlite;
+using MultiAgent.Hosting;
 using MultiAgent.Hosting.Health;
 using MultiAgent.Messaging.Embedded;
 using MultiAgent.Messaging.Spool;
@@ -34,6 +35,7 @@ public static class MessagingServices
         services.AddSingleton<EventSpool>();
         services.TryAddSingleton<IEventSpool>(s => s.GetRequiredService<EventSpool>());
         services.AddHostedService(s => s.GetRequiredService<EventSpool>());
+        services.AddSingleton<IStartupTask>(s => s.GetRequiredService<EventSpool>());
         services.TryAddSingleton<IUsageSink, UsageSpool>();
         services.AddSingleton<TenantMetrics>();
         services.AddSingleton<JourneyMetrics>();

@@ -52,11 +52,13 @@ public sealed class IdempotencyTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Conflict, still.StatusCode);
     }
 
-    [Fact]
-    public async Task Post_ThatFailedAtTheProvider_MayBeRepeatedWithItsKey()
+    [Theory]
+    [InlineData("fake/priced")]
+    [InlineData("agent/worker")]
+    public async Task Post_ThatFailedAtTheProvider_MayBeRepeatedWithItsKey(string model)
     {
         for (int i = 0; i < 3; i++) _platform.Provider.For("priced", FakeProvider.Error(500));
-        const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}]}""";
+        string body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"hi"}]}""";
 
         using HttpResponseMessage failed = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "again"));
         using HttpResponseMessage repeated = await _platform.Client.PostAsync("/v1/chat/completions", body, ("Idempotency-Key", "again"));
@@ -64,10 +66,12 @@ public sealed class IdempotencyTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.BadGateway, HttpStatusCode.OK), (failed.StatusCode, repeated.StatusCode));
     }
 
-    [Fact]
-    public async Task Stream_ThatBrokeOff_IsNotReplayed()
+    [Theory]
+    [InlineData("fake/priced")]
+    [InlineData("agent/worker")]
+    public async Task Stream_ThatBrokeOff_IsNotReplayed(string model)
     {
-        const string body = """{"model":"fake/priced","messages":[{"role":"user","content":"hi"}],"stream":true}""";
+        string body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"hi"}],"stream":true}""";
         _platform.Provider.For("priced", async context =>
         {
             await FakeProvider.BeginStreamAsync(context);

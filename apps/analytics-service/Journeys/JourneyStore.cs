@@ -99,6 +99,12 @@ internal sealed class JourneyStore([FromKeyedServices(AnalyticsModule.Service)] 
                     .Bind(10, c.Step).Bind(11, Json(c.Metadata)).Execute();
                 break;
             case "step":
+                // The platform's own steps have a type: where a client names a journey that is not there, its chat begins one.
+                if (c.Type.Length > 0)
+                {
+                    session.Prepare("INSERT OR IGNORE INTO journeys (id, tenant_id, type, user_id, status, started_at, last_seen_at, step_count) VALUES (?1, ?2, ?3, ?4, 'active', ?5, ?5, 0)")
+                        .Bind(1, c.JourneyId).Bind(2, c.TenantId).Bind(3, c.Type).Bind(4, c.UserId).Bind(5, c.At).Execute();
+                }
                 int added = session.Prepare("""
                     INSERT OR IGNORE INTO journey_steps (id, tenant_id, journey_id, name, at, metadata)
                     SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM journeys WHERE tenant_id = ?2 AND id = ?3)

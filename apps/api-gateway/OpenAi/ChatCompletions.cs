@@ -96,7 +96,11 @@ internal sealed class ChatCompletions(
         IHeaderDictionary headers = context.Response.Headers;
         if (completion.RunId is { } runId) headers["x-maap-run-id"] = runId;
         if (completion.RetryAfterSeconds is { } retry) headers.RetryAfter = retry.ToString(CultureInfo.InvariantCulture);
-        if (envelope.Stream && completion.StatusCode == 200) await ResponseRelay.StreamAsync(context, completion.Body, keepAlive, null, null);
+        if (envelope.Stream && completion.StatusCode == 200)
+        {
+            await ResponseRelay.StreamAsync(context, completion.Body, keepAlive, null, null);
+            if (completion.Failed) context.DoNotKeepAnswer();
+        }
         else await ResponseRelay.JsonAsync(context, completion.StatusCode, completion.Body);
     }
 

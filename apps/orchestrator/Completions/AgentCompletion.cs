@@ -14,6 +14,8 @@ internal sealed class AgentCompletion(int statusCode, string? runId, ReadOnlyMem
 
     public PipeReader Body { get; } = PipeReader.Create(new ReadOnlySequence<byte>(body));
 
+    public bool Failed => statusCode >= 400;
+
     public int? RetryAfterSeconds => retryAfterSeconds;
 
     /// <summary>An error in the OpenAI shape.</summary>

@@ -29,6 +29,8 @@ internal sealed class StreamedCompletion : IAgentCompletion
 
     public PipeReader Body => _pipe.Reader;
 
+    public bool Failed { get; private set; }
+
     public int? RetryAfterSeconds => null;
 
     /// <summary>Waits for the first sign of an answer: a stream that fails before it is an error with a status.</summary>
@@ -138,6 +140,7 @@ internal sealed class StreamedCompletion : IAgentCompletion
             return;
         }
         (int status, string code, string text) = AgentCompletions.Describe(outcome);
+        Failed = true;
         CompletionWriter.StreamError(_pipe.Writer, status, code, text);
     }
 }

@@ -255,10 +255,20 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             Fallbacks = _agent.Spec.Fallbacks ?? [],
             Usage = new UsageContext { TenantId = _run.TenantId, RequestId = _run.RequestId, ApiKeyId = _run.ApiKeyId, UserId = _run.UserId, RunId = _run.Id, Agent = _run.Agent },
         };
-        await using ModelExchange exchange = await services.Dispatcher.SendAsync(call, _token);
-        ModelReply reply = await ModelReplyReader.ReadAsync(exchange, live.AppendText, _token);
-        TokenUsage usage = exchange.Usage ?? default;
-        return (reply, exchange.Model.Id, usage, exchange.CostUsd);
+        ModelExchange exchange = await services.Dispatcher.SendAsync(call, _token);
+        bool whole = false;
+        try
+        {
+            ModelReply reply = await ModelReplyReader.ReadAsync(exchange, live.AppendText, _token);
+            whole = true;
+            return (reply, exchange.Model.Id, exchange.Usage ?? default, exchange.CostUsd);
+        }
+        finally
+        {
+            await exchange.DisposeAsync();
+            // An answer that was cut is paid for: it counts in the run as it does in the books.
+            if (!whole && exchange.Usage is { } cut) state.Spent(cut, exchange.CostUsd);
+        }
     }
 
     private IReadOnlyList<ChatMessage> Fitting()

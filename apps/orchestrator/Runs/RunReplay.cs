@@ -90,7 +90,7 @@ internal static class RunReplay
         int index = state.Open.FindIndex(o => o.Call.Id == id);
         if (index < 0) return;
         state.Results.Add((state.Open[index].Call, document.RootElement.GetProperty("result").GetString()!));
-        state.StepNames.Add("tool");
+        state.StepNames.Add($"tool:{state.Open[index].Call.Name}");
         state.Open.RemoveAt(index);
     }
 

@@ -52,8 +52,14 @@ internal sealed class RunState
     public void Used(in TokenUsage usage, decimal? cost)
     {
         Steps++;
+        Spent(usage, cost);
+        StepNames.Add("model");
+    }
+
+    /// <summary>A call of the model that led to no step.</summary>
+    public void Spent(in TokenUsage usage, decimal? cost)
+    {
         Usage += usage;
         CostUsd = cost is null ? null : CostUsd + cost;
-        StepNames.Add("model");
     }
 }

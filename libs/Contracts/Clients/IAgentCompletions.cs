@@ -54,6 +54,9 @@ public interface IAgentCompletion : IAsyncDisposable
     /// <summary>The OpenAI body: one JSON object, or server-sent events ending in <c>[DONE]</c> when streamed.</summary>
     PipeReader Body { get; }
 
+    /// <summary>Once the body was read: a stream ended with an error in place of its answer.</summary>
+    bool Failed { get; }
+
     /// <summary>Seconds after which the client may try again, on 429 and 503.</summary>
     int? RetryAfterSeconds { get; }
 }

@@ -2,10 +2,12 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
+using MultiAgent.Hosting.Limits;
 
 namespace MultiAgent.Hosting.Idempotency;
 
@@ -47,8 +49,9 @@ public static class IdempotencyExtensions
 }
 
 /// <summary>Runs an idempotent endpoint once per tenant and key. Answers of status 5xx, 408, 409 and 429 are not kept: a repetition may do better.</summary>
-internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencyStore store)
+internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencyStore store, IOptions<LimitsOptions> limits)
 {
+    private readonly TimeSpan _bodyLimit = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds);
     private const int MaxStoredBytes = 16 * 1024 * 1024;
 
     public Task InvokeAsync(HttpContext context)
@@ -64,7 +67,7 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
     private async Task ExecuteAsync(HttpContext context, string key, string tenantId, string? author)
     {
         using var body = new MemoryStream();
-        await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+        await ReadBodyAsync(context, body);
         string hash = Hash(author, context.Request, body);
         switch (await store.ClaimAsync(tenantId, key, hash, context.RequestAborted))
         {
@@ -110,6 +113,20 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next, IdempotencySto
                     : new StoredResponse(StoredResponse.TooLarge, null, null, []));
             else
                 await store.ReleaseAsync(tenantId, key);
+        }
+    }
+
+    private async Task ReadBodyAsync(HttpContext context, MemoryStream body)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        limit.CancelAfter(_bodyLimit);
+        try
+        {
+            await context.Request.Body.CopyToAsync(body, limit.Token);
+        }
+        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            throw new BadHttpRequestException("The body arrived too slowly.", StatusCodes.Status408RequestTimeout);
         }
     }
 

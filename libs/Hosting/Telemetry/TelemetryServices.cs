@@ -20,6 +20,11 @@ internal static class TelemetryServices
     public static void AddPlatformTelemetry(this IHostApplicationBuilder builder, string serviceName)
     {
         builder.Services.AddOptions<TelemetryOptions>().BindConfiguration("Telemetry")
+            // The binder reads a list from numbered keys alone; one text with commas is what a variable can hold.
+            .Configure<IConfiguration>((o, configuration) =>
+            {
+                if (configuration["Telemetry:Tenants"] is { Length: > 0 } text) o.Tenants = [.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+            })
             .Validate(o => o.MaxLabelValues is >= 0 and <= 10_000, "Telemetry:MaxLabelValues must be between 0 and 10000.")
             .Validate(o => o.MaxTenants is >= 0 and <= 1000, "Telemetry:MaxTenants must be between 0 and 1000.")
             .ValidateOnStart();

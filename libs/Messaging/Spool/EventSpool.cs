@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Data;
+using MultiAgent.Hosting;
 
 namespace MultiAgent.Messaging.Spool;
 
@@ -11,7 +12,7 @@ namespace MultiAgent.Messaging.Spool;
 /// Two mapped areas: one is filled by requests while the other is published and emptied. A published area always makes the
 /// same events with the same ids, since it does not change any more; so a crash in between repeats nothing.
 /// </summary>
-internal sealed partial class EventSpool : BackgroundService, IEventSpool
+internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStartupTask
 {
     private const int MaxRecord = 16_000;
 
@@ -65,6 +66,13 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool
             SpoolArea[] areas = _areas.Value;
             return _active = areas[0].Sequence >= areas[1].Sequence ? areas[0] : areas[1];
         }
+    }
+
+    /// <summary>Opens the files, so that a disk without room for them stops the start with one line.</summary>
+    public Task RunAsync(CancellationToken cancellationToken)
+    {
+        _ = _areas.Value;
+        return Task.CompletedTask;
     }
 
     public bool Append(SpoolKind kind, ReadOnlySpan<byte> record)

@@ -153,12 +153,13 @@ internal sealed class CatalogueBuilder
     private DeploymentTimeouts Timeouts(TimeoutOptions own)
     {
         TimeoutOptions general = _options.Timeouts;
+        TimeSpan total = TimeSpan.FromSeconds(own.TotalSeconds ?? general.TotalSeconds ?? 600);
         return new DeploymentTimeouts(
             new Upstream.UpstreamTimeouts(
                 TimeSpan.FromSeconds(own.ConnectSeconds ?? general.ConnectSeconds ?? 10),
                 TimeSpan.FromSeconds(own.FirstByteSeconds ?? general.FirstByteSeconds ?? 300),
-                TimeSpan.FromSeconds(own.BetweenChunksSeconds ?? general.BetweenChunksSeconds ?? 120)),
-            TimeSpan.FromSeconds(own.TotalSeconds ?? general.TotalSeconds ?? 600));
+                TimeSpan.FromSeconds(own.BetweenChunksSeconds ?? general.BetweenChunksSeconds ?? 120)) { Total = total },
+            total);
     }
 
     private static string Canonical(string id)

@@ -22,6 +22,7 @@ internal sealed class DeploymentHealth(string deploymentId, string provider, Res
     private long _blockedUntil;
     private int _probing;
     private long _lastLatency;
+    private volatile bool _rateLimited;
 
     public string DeploymentId => deploymentId;
 
@@ -44,10 +45,14 @@ internal sealed class DeploymentHealth(string deploymentId, string provider, Res
         return State != CircuitState.HalfOpen || Interlocked.CompareExchange(ref _probing, 1, 0) == 0;
     }
 
-    /// <param name="latency">Time to the answer's first byte; zero when only its status is known.</param>
-    public void Succeeded(TimeSpan latency = default)
+    /// <summary>True while nothing is sent because the provider said that there were too many requests.</summary>
+    public bool RateLimited => _rateLimited && BlockedFor > TimeSpan.Zero;
+
+    /// <summary>An answer has begun. Whether it is a success shows at its end: a provider may break off every stream.</summary>
+    public void Answered(TimeSpan latency) => Volatile.Write(ref _lastLatency, latency.Ticks);
+
+    public void Succeeded()
     {
-        if (latency > TimeSpan.Zero) Volatile.Write(ref _lastLatency, latency.Ticks);
         if (Volatile.Read(ref _failures) == 0 && Volatile.Read(ref _blockedUntil) == 0) return;
         Volatile.Write(ref _failures, 0);
         // A pause that the provider asked for outlasts the success of a request that was under way.
@@ -58,13 +63,20 @@ internal sealed class DeploymentHealth(string deploymentId, string provider, Res
 
     public void Failed()
     {
-        if (Interlocked.Increment(ref _failures) >= options.BreakAfterFailures) BlockFor(TimeSpan.FromSeconds(options.BreakSeconds));
+        if (Interlocked.Increment(ref _failures) >= options.BreakAfterFailures)
+        {
+            _rateLimited = false;
+            BlockFor(TimeSpan.FromSeconds(options.BreakSeconds));
+        }
         Volatile.Write(ref _probing, 0);
     }
 
     /// <summary>The provider asked for a pause: nothing is sent until it is over. Not a failure.</summary>
-    public void CoolDown(TimeSpan pause)
+    /// <param name="pause">For how long.</param>
+    /// <param name="rateLimited">Because of too many requests, and not of a fault.</param>
+    public void CoolDown(TimeSpan pause, bool rateLimited)
     {
+        _rateLimited = rateLimited;
         BlockFor(pause);
         Volatile.Write(ref _probing, 0);
     }

@@ -84,7 +84,11 @@ internal sealed class LiveExchange : ModelExchange
         TokenUsage usage = Settle();
         string status = "ok";
         if (_errorCode is not null) status = "interrupted";
-        else if (_filter is { Failed: true }) (status, _errorCode) = ("error", ErrorCodes.ProviderError);
+        else if (_filter is { Failed: true })
+        {
+            (status, _errorCode) = ("error", ErrorCodes.ProviderError);
+            _dispatcher.StreamFailed(_deployment);
+        }
         else if (!AnswerComplete) status = "cancelled";
         _dispatcher.Record(_call, Model, _deployment, _attempt, usage, status, _errorCode);
     }

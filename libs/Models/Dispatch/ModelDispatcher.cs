@@ -55,6 +55,7 @@ internal sealed partial class ModelDispatcher(
         decimal? cost = model.Price?.Cost(usage);
         string operation = call.Operation == ModelOperation.Chat ? "chat" : "embeddings";
         if (status == "cancelled") health.Of(deployment).Abandoned();
+        else if (status == "ok") health.Of(deployment).Succeeded();
         if (attempt.Span is { } span) ModelTelemetry.End(span, usage, cost, status, errorCode, first);
         metrics.Completed(model, operation, status, usage, cost, duration, first);
         DateTimeOffset now = time.GetUtcNow();
@@ -89,6 +90,13 @@ internal sealed partial class ModelDispatcher(
     }
 
     internal TokenUsage Estimate(ModelCall call, StreamFilter? filter) => UsageEstimator.Estimate(call, filter);
+
+    /// <summary>The provider told an error inside its stream.</summary>
+    internal void StreamFailed(Deployment deployment)
+    {
+        health.Of(deployment).Failed();
+        metrics.Error(deployment.Provider, "stream_error");
+    }
 
     /// <summary>A stream broke after its first byte: too late for another attempt, but not for the breaker.</summary>
     internal void StreamBroke(Deployment deployment, UpstreamException e)
@@ -178,7 +186,7 @@ internal sealed partial class ModelDispatcher(
             if (response.StatusCode is >= 200 and < 300)
             {
                 LiveExchange exchange = await BeginAsync(call, model, deployment, response, new Attempt(number, started, 0) { Span = span }, cancellationToken);
-                state.Succeeded(exchange.UpstreamTime);
+                state.Answered(exchange.UpstreamTime);
                 handedOver = judged = true;
                 return exchange;
             }
@@ -264,12 +272,12 @@ internal sealed partial class ModelDispatcher(
         {
             case RefusalKind.Pause:
                 refusal = refusal with { RetryAfter = refusal.RetryAfter ?? DefaultPause };
-                state.CoolDown(refusal.RetryAfter.Value);
+                state.CoolDown(refusal.RetryAfter.Value, rateLimited: true);
                 walk.Fail(refusal, retry: MayWait(model, refusal));
                 return null;
             case RefusalKind.Transient:
                 state.Failed();
-                if (refusal.RetryAfter is { } pause) state.CoolDown(pause);
+                if (refusal.RetryAfter is { } pause) state.CoolDown(pause, rateLimited: false);
                 walk.Fail(refusal, retry: MayWait(model, refusal));
                 return null;
             case RefusalKind.Deployment:
@@ -340,7 +348,7 @@ internal sealed partial class ModelDispatcher(
         foreach (Deployment deployment in model.Deployments)
         {
             DeploymentHealth state = health.Of(deployment);
-            paused &= state.State == CircuitState.Closed;
+            paused &= state.RateLimited;
             if (state.BlockedFor < next) next = state.BlockedFor;
         }
         walk.NoneHealthy(model.Id, paused, next);

@@ -24,9 +24,9 @@ public sealed class HttpTransport : IUpstreamTransport, IDisposable
     public async ValueTask<UpstreamResponse> SendAsync(UpstreamTarget target, RequestBody body, UpstreamTimeouts timeouts, CancellationToken cancellationToken)
     {
         ConnectionPool pool = Pool(target);
-        while (true)
+        for (bool idle = true; ; idle = false)
         {
-            UpstreamConnection? connection = pool.TakeIdle();
+            UpstreamConnection? connection = idle ? pool.TakeIdle() : null;
             bool reused = connection is not null;
             connection ??= await pool.ConnectAsync(timeouts.Connect, cancellationToken);
             try
@@ -35,7 +35,8 @@ public sealed class HttpTransport : IUpstreamTransport, IDisposable
             }
             catch (UpstreamException e) when (reused && e.Failure == UpstreamFailure.ConnectionLost && !connection.ReceivedAnything && !cancellationToken.IsCancellationRequested)
             {
-                // The provider closed an idle connection just as it was taken: it has not seen the request.
+                // The provider closed an idle connection just as it was taken, most likely without having seen the request. Once more
+                // on a new connection; if that breaks too, it is the dispatcher's to decide.
             }
         }
     }

@@ -25,7 +25,11 @@ public readonly record struct RequestBody(ReadOnlyMemory<byte> First, ReadOnlyMe
 /// <param name="Connect">From the start to an open connection, TLS included.</param>
 /// <param name="FirstByte">From the request being sent to the head of the response.</param>
 /// <param name="BetweenChunks">Longest silence inside the body.</param>
-public sealed record UpstreamTimeouts(TimeSpan Connect, TimeSpan FirstByte, TimeSpan BetweenChunks);
+public sealed record UpstreamTimeouts(TimeSpan Connect, TimeSpan FirstByte, TimeSpan BetweenChunks)
+{
+    /// <summary>From the request being sent to the end of the body; bounds the other two. Default: no limit.</summary>
+    public TimeSpan Total { get; init; } = Timeout.InfiniteTimeSpan;
+}
 
 /// <summary>A response whose body is still arriving. Dispose it: a body that was not read to its end closes the connection.</summary>
 public abstract class UpstreamResponse : IAsyncDisposable

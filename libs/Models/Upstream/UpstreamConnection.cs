@@ -13,6 +13,7 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
     private const int CopyLimit = 64 * 1024;
 
     private long _deadline = long.MaxValue;
+    private long _end = long.MaxValue;
     private UpstreamFailure _deadlineFailure;
     private int _failure = -1;
     private int _closed;
@@ -35,6 +36,7 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
         CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static state => ((UpstreamConnection)state!).Close(), this);
         try
         {
+            _end = timeouts.Total == Timeout.InfiniteTimeSpan ? long.MaxValue : After(timeouts.Total);
             Arm(timeouts.FirstByte, UpstreamFailure.FirstByteTimeout);
             await SendAsync(target, body);
             var response = new Http11Response(this, timeouts, registration, cancellationToken);
@@ -61,11 +63,12 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
     /// <summary>Sets the time by which the next thing must happen.</summary>
     public void Arm(TimeSpan limit, UpstreamFailure failure)
     {
-        _deadlineFailure = failure;
-        Volatile.Write(ref _deadline, limit == Timeout.InfiniteTimeSpan
-            ? long.MaxValue
-            : pool.Time.GetTimestamp() + (long)(limit.TotalSeconds * pool.Time.TimestampFrequency));
+        long deadline = limit == Timeout.InfiniteTimeSpan ? long.MaxValue : After(limit);
+        _deadlineFailure = deadline > _end ? UpstreamFailure.TotalTimeout : failure;
+        Volatile.Write(ref _deadline, Math.Min(deadline, _end));
     }
+
+    private long After(TimeSpan limit) => pool.Time.GetTimestamp() + (long)(limit.TotalSeconds * pool.Time.TimestampFrequency);
 
     public void Disarm() => Volatile.Write(ref _deadline, long.MaxValue);
 
@@ -108,6 +111,7 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
             ? new UpstreamException((UpstreamFailure)failure, (UpstreamFailure)failure switch
             {
                 UpstreamFailure.FirstByteTimeout => "The provider did not begin to answer in time.",
+                UpstreamFailure.TotalTimeout => "The answer took longer than allowed.",
                 UpstreamFailure.ChunkTimeout => "The provider fell silent in the middle of its answer.",
                 _ => "A time limit passed.",
             }, e)

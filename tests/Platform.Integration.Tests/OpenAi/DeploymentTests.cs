@@ -50,6 +50,42 @@ public sealed class DeploymentTests
     }
 
     [Fact]
+    public async Task Circuit_OfAProviderThatBreaksOffEveryStream_Opens()
+    {
+        await using TestPlatform platform = await TestPlatform.StartAsync(new Dictionary<string, string?> { ["Models:Resilience:BreakAfterFailures"] = "3" });
+        platform.Provider.Default = async context =>
+        {
+            await FakeProvider.BeginStreamAsync(context);
+            await FakeProvider.ChunkAsync(context, "broken", new { role = "assistant", content = "half" });
+        };
+        const string Body = """{"model":"fake/broken","messages":[{"role":"user","content":"hi"}],"stream":true}""";
+
+        for (int i = 0; i < 3; i++)
+        {
+            using HttpResponseMessage broken = await platform.Client.PostAsync("/v1/chat/completions", Body);
+            Assert.Equal(HttpStatusCode.OK, broken.StatusCode);
+        }
+        using HttpResponseMessage refused = await platform.Client.PostAsync("/v1/chat/completions", Body);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Equal(3, platform.Provider.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Pause_OfAProviderInTrouble_IsNotCalledARateLimit()
+    {
+        await using TestPlatform platform = await TestPlatform.StartAsync(new Dictionary<string, string?> { ["Models:Resilience:MaxRetries"] = "0" });
+        platform.Provider.NextError(503, retryAfter: "20");
+
+        using HttpResponseMessage first = await platform.Client.PostAsync("/v1/chat/completions", PassThroughTests.Chat("down"));
+        using HttpResponseMessage second = await platform.Client.PostAsync("/v1/chat/completions", PassThroughTests.Chat("down"));
+
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.ServiceUnavailable), (first.StatusCode, second.StatusCode));
+        Assert.Equal("provider_unavailable", (await second.ReadJsonAsync()).GetProperty("error").GetProperty("code").GetString());
+        Assert.Single(platform.Provider.Requests);
+    }
+
+    [Fact]
     public async Task Circuit_AfterFailuresInARow_OpensAndRecovers()
     {
         var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());

@@ -23,6 +23,9 @@ public sealed class ProviderFaultTests(ProviderFaultTests.Fixture fixture) : ICl
             ["Models:Providers:impatient:BaseUrl"] = TestPlatform.ProviderUrl,
             ["Models:Providers:impatient:Timeouts:FirstByteSeconds"] = "0.3",
             ["Models:Providers:impatient:Timeouts:BetweenChunksSeconds"] = "0.3",
+            ["Models:Providers:hurried:Type"] = "openai",
+            ["Models:Providers:hurried:BaseUrl"] = TestPlatform.ProviderUrl,
+            ["Models:Providers:hurried:Timeouts:TotalSeconds"] = "0.3",
             ["Models:Providers:deaf:Type"] = "openai",
             // A port of this machine on which nobody listens.
             ["Models:Providers:deaf:BaseUrl"] = "http://127.0.0.1:9/v1",
@@ -45,6 +48,34 @@ public sealed class ProviderFaultTests(ProviderFaultTests.Fixture fixture) : ICl
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("1", response.Headers.GetValues("x-maap-prior-attempts").Single());
         Assert.Equal(2, _platform.Provider.RequestsFor(_model).Count);
+    }
+
+    [Fact]
+    public async Task Provider_ThatIsSilentBeyondTheTotal_IsGivenUpWithoutARetry()
+    {
+        Script(FakeProvider.UntilAbortedAsync, times: 3);
+
+        using HttpResponseMessage response = await PostAsync("hurried");
+
+        await AssertErrorAsync(response, 504, "server_error", "provider_timeout");
+        Assert.Single(_platform.Provider.RequestsFor(_model));
+    }
+
+    [Fact]
+    public async Task Stream_ThatIsSilentBeyondTheTotal_EndsInTime()
+    {
+        Script(async context =>
+        {
+            await FakeProvider.BeginStreamAsync(context);
+            await FakeProvider.ChunkAsync(context, _model, new { role = "assistant", content = "four words are here" });
+            await FakeProvider.UntilAbortedAsync(context);
+        }, times: 1);
+
+        string stream = await StreamAsync("hurried");
+
+        Assert.Contains("\"error\"", stream, StringComparison.Ordinal);
+        Assert.DoesNotContain("[DONE]", stream, StringComparison.Ordinal);
+        await AssertInterruptedIsMeteredAsync("hurried");
     }
 
     [Fact]
