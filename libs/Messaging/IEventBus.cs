@@ -31,6 +31,7 @@ public interface IEventConsumer
     /// <summary>
     /// Handles events in order. They are acknowledged together when this returns; when it throws, they are delivered again
     /// one by one with back-off, and the one that keeps failing goes to the dead letters. Must be idempotent by event id.
+    /// The events' data is pooled: copy what is needed after this has returned.
     /// </summary>
     Task HandleAsync(IReadOnlyList<EventEnvelope> events, CancellationToken cancellationToken);
 }

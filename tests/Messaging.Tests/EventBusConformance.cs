@@ -133,7 +133,7 @@ public abstract class EventBusConformance
         public Task HandleAsync(IReadOnlyList<EventEnvelope> events, CancellationToken cancellationToken)
         {
             if (events.Any(Fails)) throw new InvalidOperationException("scripted failure");
-            foreach (EventEnvelope e in events) Seen.Enqueue(e);
+            foreach (EventEnvelope e in events) Seen.Enqueue(e with { Data = e.Data.ToArray() });
             return Task.CompletedTask;
         }
     }

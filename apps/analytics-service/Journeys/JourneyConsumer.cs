@@ -1,4 +1,3 @@
-using System.Text.Json;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Messaging;
 
@@ -11,11 +10,5 @@ internal sealed class JourneyConsumer(JourneyStore store) : IEventConsumer
 
     public string Filter => Subjects.JourneyRecorded;
 
-    public Task HandleAsync(IReadOnlyList<EventEnvelope> events, CancellationToken cancellationToken)
-    {
-        var changes = new List<JourneyChange>();
-        foreach (EventEnvelope e in events)
-            changes.AddRange(JsonSerializer.Deserialize(e.Data.Span, EventJson.Default.JourneyBatch)?.Changes ?? throw new JsonException("The event holds no journey."));
-        return store.ApplyAsync(changes);
-    }
+    public Task HandleAsync(IReadOnlyList<EventEnvelope> events, CancellationToken cancellationToken) => store.ApplyAsync([.. events.Select(e => e.Data)]);
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts;
@@ -14,20 +15,26 @@ internal sealed class JourneyStore([FromKeyedServices(AnalyticsModule.Service)] 
 {
     private const string Columns = "id, type, user_id, status, started_at, last_seen_at, ended_at, duration_ms, step_count, step_names, reason, metadata";
 
-    public Task ApplyAsync(IReadOnlyList<JourneyChange> changes) => database.Writer.WriteAsync(session =>
+    /// <summary>Applies every change of the batches, which are the JSON of <see cref="JourneyBatch"/>.</summary>
+    /// <exception cref="JsonException">A batch is malformed; nothing was applied.</exception>
+    public Task ApplyAsync(IReadOnlyList<ReadOnlyMemory<byte>> batches) => database.Writer.WriteAsync(session =>
     {
-        foreach (JourneyChange change in changes) Apply(session, change);
+        foreach (ReadOnlyMemory<byte> batch in batches) Apply(session, batch.Span);
     });
 
+    public Task ApplyAsync(IReadOnlyList<JourneyChange> changes) => ApplyAsync([ToBatch(changes)]);
+
     /// <summary>Applies one change if the journey is the tenant's and active. False: it is not there; null: it has ended.</summary>
-    public Task<bool?> TryApplyAsync(JourneyChange change) => database.Writer.WriteAsync<bool?>(session =>
+    public Task<bool?> TryApplyAsync(JourneyChange change) => TryApplyAsync(change, ToBatch([change]));
+
+    private Task<bool?> TryApplyAsync(JourneyChange change, ReadOnlyMemory<byte> batch) => database.Writer.WriteAsync<bool?>(session =>
     {
         SqliteStatement row = session.Prepare("SELECT status FROM journeys WHERE tenant_id = ?1 AND id = ?2").Bind(1, change.TenantId).Bind(2, change.JourneyId);
         string? status = row.Step() ? row.Text(0) : null;
         row.Reset();
         if (status is null) return false;
         if (status != "active") return null;
-        Apply(session, change);
+        Apply(session, batch.Span);
         return true;
     });
 
@@ -81,57 +88,68 @@ internal sealed class JourneyStore([FromKeyedServices(AnalyticsModule.Service)] 
         return count;
     });
 
-    private static void Apply(SqliteSession session, JourneyChange c)
+    private static ReadOnlyMemory<byte> ToBatch(IReadOnlyList<JourneyChange> changes) => JsonSerializer.SerializeToUtf8Bytes(new JourneyBatch(changes), EventJson.Default.JourneyBatch);
+
+    private static unsafe void Apply(SqliteSession session, ReadOnlySpan<byte> batch)
     {
-        switch (c.Kind)
+        fixed (byte* pinned = batch) ApplyPinned(session, batch);
+    }
+
+    private static void ApplyPinned(SqliteSession session, ReadOnlySpan<byte> batch)
+    {
+        var changes = new JourneyChangeReader(batch);
+        while (changes.Read()) Apply(session, in changes);
+    }
+
+    private static void Apply(SqliteSession session, in JourneyChangeReader c)
+    {
+        // Empty texts are stored as null.
+        switch (c.Kind.SequenceEqual("recorded"u8) ? "recorded" : Encoding.UTF8.GetString(c.Kind))
         {
             case "started":
                 session.Prepare("INSERT OR IGNORE INTO journeys (id, tenant_id, type, user_id, status, started_at, last_seen_at, step_count, metadata) VALUES (?1, ?2, ?3, ?4, 'active', ?5, ?5, 0, ?6)")
-                    .Bind(1, c.JourneyId).Bind(2, c.TenantId).Bind(3, c.Type).Bind(4, c.UserId).Bind(5, c.At).Bind(6, Json(c.Metadata)).Execute();
+                    .BindPinned(1, c.JourneyId).BindPinned(2, c.TenantId).BindPinned(3, c.Type).BindPinned(4, c.UserId).Bind(5, c.At).BindPinned(6, c.Metadata).Execute();
                 break;
             case "recorded":
                 session.Prepare("""
                     INSERT OR IGNORE INTO journeys (id, tenant_id, type, user_id, status, started_at, last_seen_at, ended_at, duration_ms, step_count, step_names, metadata)
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)
                     """)
-                    .Bind(1, c.JourneyId).Bind(2, c.TenantId).Bind(3, c.Type).Bind(4, c.UserId).Bind(5, c.Outcome ?? "completed").Bind(6, c.At)
-                    .Bind(7, c.At.AddMilliseconds(c.DurationMs ?? 0)).Bind(8, c.DurationMs).Bind(9, string.IsNullOrEmpty(c.Step) ? 0 : c.Step.AsSpan().Count(',') + 1)
-                    .Bind(10, c.Step).Bind(11, Json(c.Metadata)).Execute();
+                    .BindPinned(1, c.JourneyId).BindPinned(2, c.TenantId).BindPinned(3, c.Type).BindPinned(4, c.UserId).BindPinned(5, c.Outcome.IsEmpty ? "completed"u8 : c.Outcome).Bind(6, c.At)
+                    .Bind(7, c.At.AddMilliseconds(c.DurationMs ?? 0)).Bind(8, c.DurationMs).Bind(9, c.Step.IsEmpty ? 0 : c.Step.Count((byte)',') + 1)
+                    .BindPinned(10, c.Step).BindPinned(11, c.Metadata).Execute();
                 break;
             case "step":
                 // The platform's own steps have a type: where a client names a journey that is not there, its chat begins one.
                 if (c.Type.Length > 0)
                 {
                     session.Prepare("INSERT OR IGNORE INTO journeys (id, tenant_id, type, user_id, status, started_at, last_seen_at, step_count) VALUES (?1, ?2, ?3, ?4, 'active', ?5, ?5, 0)")
-                        .Bind(1, c.JourneyId).Bind(2, c.TenantId).Bind(3, c.Type).Bind(4, c.UserId).Bind(5, c.At).Execute();
+                        .BindPinned(1, c.JourneyId).BindPinned(2, c.TenantId).BindPinned(3, c.Type).BindPinned(4, c.UserId).Bind(5, c.At).Execute();
                 }
                 int added = session.Prepare("""
                     INSERT OR IGNORE INTO journey_steps (id, tenant_id, journey_id, name, at, metadata)
                     SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM journeys WHERE tenant_id = ?2 AND id = ?3)
                     """)
-                    .Bind(1, c.Id).Bind(2, c.TenantId).Bind(3, c.JourneyId).Bind(4, c.Step ?? "step").Bind(5, c.At).Bind(6, Json(c.Metadata)).Execute();
+                    .BindPinned(1, c.Id).BindPinned(2, c.TenantId).BindPinned(3, c.JourneyId).BindPinned(4, c.Step.IsEmpty ? "step"u8 : c.Step).Bind(5, c.At).BindPinned(6, c.Metadata).Execute();
                 if (added == 0) break;
                 session.Prepare("UPDATE journeys SET step_count = step_count + 1, last_seen_at = max(last_seen_at, ?3) WHERE tenant_id = ?1 AND id = ?2")
-                    .Bind(1, c.TenantId).Bind(2, c.JourneyId).Bind(3, c.At).Execute();
+                    .BindPinned(1, c.TenantId).BindPinned(2, c.JourneyId).Bind(3, c.At).Execute();
                 break;
             case "completed" or "abandoned" or "failed":
                 session.Prepare("""
                     UPDATE journeys SET status = ?3, ended_at = ?4, last_seen_at = ?4, duration_ms = ?4 - started_at, reason = ?5
                     WHERE tenant_id = ?1 AND id = ?2 AND status = 'active'
                     """)
-                    .Bind(1, c.TenantId).Bind(2, c.JourneyId).Bind(3, c.Kind).Bind(4, c.At).Bind(5, c.Step).Execute();
+                    .BindPinned(1, c.TenantId).BindPinned(2, c.JourneyId).BindPinned(3, c.Kind).Bind(4, c.At).BindPinned(5, c.Step).Execute();
                 break;
             default:
-                throw new JsonException($"'{c.Kind}' is not a kind of journey change.");
+                throw new JsonException($"'{Encoding.UTF8.GetString(c.Kind)}' is not a kind of journey change.");
         }
     }
 
     private static JourneyItem Read(SqliteStatement row) => new(row.Text(0), row.Text(1), row.TextOrNull(2), row.Text(3), row.Time(4), row.Time(5), row.TimeOrNull(6), row.DoubleOrNull(7),
         (int)row.Int64(8), row.TextOrNull(10), Parse(row.TextOrNull(11)),
         row.TextOrNull(9)?.Split(',').Select(name => new JourneyStepItem(name, null, null)).ToList());
-
-    private static string? Json(IReadOnlyDictionary<string, string>? metadata) =>
-        metadata is { Count: > 0 } ? JsonSerializer.Serialize(metadata, JourneyJson.Default.IReadOnlyDictionaryStringString) : null;
 
     private static IReadOnlyDictionary<string, string>? Parse(string? json) =>
         json is null ? null : JsonSerializer.Deserialize(json, JourneyJson.Default.IReadOnlyDictionaryStringString);

@@ -40,7 +40,12 @@ internal static class UsageRecordReader
 
     /// <summary>Inserts every record of one batch.</summary>
     /// <exception cref="JsonException">The batch is malformed.</exception>
-    public static void InsertAll(ReadOnlySpan<byte> batch, SqliteStatement insert)
+    public static unsafe void InsertAll(ReadOnlySpan<byte> batch, SqliteStatement insert)
+    {
+        fixed (byte* pinned = batch) InsertPinned(batch, insert);
+    }
+
+    private static void InsertPinned(ReadOnlySpan<byte> batch, SqliteStatement insert)
     {
         var json = new Utf8JsonReader(batch);
         Expect(ref json, JsonTokenType.StartObject);
@@ -89,7 +94,7 @@ internal static class UsageRecordReader
         switch (Members[member].Kind)
         {
             case Kind.Text when json.TokenType == JsonTokenType.String && !json.ValueIsEscaped:
-                insert.BindUtf8(parameter, json.ValueSpan);
+                insert.BindPinned(parameter, json.ValueSpan);
                 break;
             case Kind.Text:
                 insert.Bind(parameter, json.GetString());

@@ -109,8 +109,8 @@ internal sealed class ChatCompletions(
         IHeaderDictionary headers = response.Headers;
         headers["x-maap-model"] = exchange.Model.Id;
         TimeSpan total = time.GetElapsedTime(info.Started);
-        headers["openai-processing-ms"] = ((long)total.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
-        headers["x-maap-overhead-ms"] = Math.Max(0, (total - exchange.UpstreamTime).TotalMilliseconds).ToString("0.###", CultureInfo.InvariantCulture);
+        headers["openai-processing-ms"] = SmallNumbers.Text((long)total.TotalMilliseconds);
+        headers["x-maap-overhead-ms"] = SmallNumbers.Thousandths(Math.Max(0, (long)(total - exchange.UpstreamTime).TotalMicroseconds));
         if (exchange.PriorAttempts > 0) headers["x-maap-prior-attempts"] = exchange.PriorAttempts.ToString(CultureInfo.InvariantCulture);
         if (!exchange.IsEventStream && exchange.CostUsd is { } cost) headers["x-maap-cost-usd"] = cost.ToString(CultureInfo.InvariantCulture);
     }

@@ -23,10 +23,12 @@ internal sealed class CompletionJourneys(JourneyRecorder recorder, TimeProvider 
         DateTimeOffset now = time.GetUtcNow();
         TimeSpan duration = time.GetElapsedTime(info.Started);
         string? given = JourneyIdOf(context.Request);
+        string id = given ?? Ids.New("jrn", now);
         recorder.Record(new JourneyChange
         {
-            Id = Ids.New("jch", now),
-            JourneyId = given ?? Ids.New("jrn", now),
+            // A journey that is recorded whole has one change, and shares its id.
+            Id = given is null ? id : Ids.New("jch", now),
+            JourneyId = id,
             TenantId = caller.TenantId,
             Kind = given is null ? "recorded" : "step",
             Type = "chat",

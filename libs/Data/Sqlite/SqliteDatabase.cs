@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace MultiAgent.Data.Sqlite;
 
@@ -13,6 +14,15 @@ public sealed class SqliteDatabase : IDisposable
 
     // A page that is changed again before the checkpoint is copied to the file once only.
     private const int CheckpointBytes = 16 * 1024 * 1024;
+
+    // Every connection is used by one thread at a time, so SQLite need not lock each call; and its count of used memory, behind one lock
+    // for the whole process, is read by nobody. Both must be said before the first connection opens.
+    static SqliteDatabase()
+    {
+        Batteries_V2.Init();
+        raw.sqlite3_config(raw.SQLITE_CONFIG_MULTITHREAD);
+        raw.sqlite3_config(raw.SQLITE_CONFIG_MEMSTATUS, 0);
+    }
 
     private readonly ConcurrentBag<SqliteSession> _readers = [];
     private readonly bool _syncEveryCommit;

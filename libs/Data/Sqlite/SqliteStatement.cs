@@ -7,42 +7,44 @@ namespace MultiAgent.Data.Sqlite;
 /// A prepared statement on the raw SQLite API, for append-heavy paths where the parameter and reader objects of ADO.NET
 /// cost more than the insert itself. Parameters and columns are numbered; parameters from 1, columns from 0, as in SQLite.
 /// </summary>
-public sealed class SqliteStatement : IDisposable
+public sealed unsafe class SqliteStatement : IDisposable
 {
     private readonly sqlite3 _db;
     private readonly sqlite3_stmt _statement;
+    private readonly nint _handle;
 
     internal SqliteStatement(sqlite3 db, string sql)
     {
         _db = db;
         int code = raw.sqlite3_prepare_v2(db, sql, out _statement);
         SqliteException.ThrowExceptionForRC(code, db);
+        _handle = _statement.DangerousGetHandle();
     }
 
     public SqliteStatement Bind(int index, string? value)
     {
-        if (value is null) raw.sqlite3_bind_null(_statement, index);
+        if (value is null) SqliteNative.BindNull(_handle, index);
         else raw.sqlite3_bind_text(_statement, index, value);
         return this;
     }
 
     public SqliteStatement Bind(int index, long value)
     {
-        raw.sqlite3_bind_int64(_statement, index, value);
+        SqliteNative.BindInt64(_handle, index, value);
         return this;
     }
 
     public SqliteStatement Bind(int index, long? value)
     {
-        if (value is null) raw.sqlite3_bind_null(_statement, index);
-        else raw.sqlite3_bind_int64(_statement, index, value.Value);
+        if (value is null) SqliteNative.BindNull(_handle, index);
+        else SqliteNative.BindInt64(_handle, index, value.Value);
         return this;
     }
 
     public SqliteStatement Bind(int index, double? value)
     {
-        if (value is null) raw.sqlite3_bind_null(_statement, index);
-        else raw.sqlite3_bind_double(_statement, index, value.Value);
+        if (value is null) SqliteNative.BindNull(_handle, index);
+        else SqliteNative.BindDouble(_handle, index, value.Value);
         return this;
     }
 
@@ -56,7 +58,17 @@ public sealed class SqliteStatement : IDisposable
     /// <summary>Binds UTF-8 bytes as text, without a string in between.</summary>
     public SqliteStatement BindUtf8(int index, ReadOnlySpan<byte> value)
     {
-        raw.sqlite3_bind_text(_statement, index, value);
+        fixed (byte* text = value) SqliteNative.BindText(_handle, index, text, value.Length, SqliteNative.Transient);
+        return this;
+    }
+
+    /// <summary>
+    /// Binds UTF-8 bytes as text without a copy; nothing is bound as null. The caller keeps them pinned until <see cref="Execute"/> or
+    /// <see cref="Reset"/> has returned.
+    /// </summary>
+    public SqliteStatement BindPinned(int index, ReadOnlySpan<byte> value)
+    {
+        fixed (byte* text = value) SqliteNative.BindText(_handle, index, text, value.Length, SqliteNative.Static);
         return this;
     }
 
@@ -69,9 +81,9 @@ public sealed class SqliteStatement : IDisposable
     /// <summary>Runs a statement that returns no rows, and makes it ready for the next use. Returns the number of rows changed.</summary>
     public int Execute()
     {
-        int code = raw.sqlite3_step(_statement);
-        raw.sqlite3_reset(_statement);
-        raw.sqlite3_clear_bindings(_statement);
+        int code = SqliteNative.Step(_handle);
+        SqliteNative.Reset(_handle);
+        SqliteNative.ClearBindings(_handle);
         if (code is not (raw.SQLITE_DONE or raw.SQLITE_ROW)) SqliteException.ThrowExceptionForRC(code, _db);
         return raw.sqlite3_changes(_db);
     }
@@ -79,7 +91,7 @@ public sealed class SqliteStatement : IDisposable
     /// <summary>Moves to the next row; false at the end, after which the statement is ready for the next use.</summary>
     public bool Step()
     {
-        int code = raw.sqlite3_step(_statement);
+        int code = SqliteNative.Step(_handle);
         if (code == raw.SQLITE_ROW) return true;
         Reset();
         if (code != raw.SQLITE_DONE) SqliteException.ThrowExceptionForRC(code, _db);
@@ -89,8 +101,8 @@ public sealed class SqliteStatement : IDisposable
     /// <summary>Makes the statement ready for the next use; call it when leaving rows unread.</summary>
     public void Reset()
     {
-        raw.sqlite3_reset(_statement);
-        raw.sqlite3_clear_bindings(_statement);
+        SqliteNative.Reset(_handle);
+        SqliteNative.ClearBindings(_handle);
     }
 
     public bool IsNull(int column) => raw.sqlite3_column_type(_statement, column) == raw.SQLITE_NULL;

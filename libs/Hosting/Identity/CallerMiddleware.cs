@@ -79,11 +79,12 @@ internal sealed class CallerMiddleware(RequestDelegate next, ITenantDirectory di
         if (context.Response.HasStarted) return;
         IHeaderDictionary headers = context.Response.Headers;
         headers["RateLimit-Limit"] = decision.LimitText;
-        headers["RateLimit-Remaining"] = SmallNumbers.Text(decision.Remaining);
+        string remaining = SmallNumbers.Text(decision.Remaining);
+        headers["RateLimit-Remaining"] = remaining;
         headers["RateLimit-Reset"] = SmallNumbers.Text((long)Math.Ceiling(decision.ResetAfter.TotalSeconds));
         if (!ErrorWriter.IsOpenAiSurface(context.Request.Path)) return;
         headers["x-ratelimit-limit-requests"] = decision.LimitText;
-        headers["x-ratelimit-remaining-requests"] = SmallNumbers.Text(decision.Remaining);
+        headers["x-ratelimit-remaining-requests"] = remaining;
         headers["x-ratelimit-reset-requests"] = SmallNumbers.Milliseconds((long)decision.ResetAfter.TotalMilliseconds);
     }
 }

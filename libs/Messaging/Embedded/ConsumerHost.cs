@@ -32,7 +32,7 @@ internal sealed partial class ConsumerHost(
             try
             {
                 Task next = bus.NextPublication;
-                EventLog.Batch batch = log.Read(position, consumer.Filter, MaxBatch);
+                using EventLog.Batch batch = log.Read(position, consumer.Filter, MaxBatch);
                 bool pause = batch.Position == position;
                 if (pause && (saved == position || !await PausesAsync(next, stopping)))
                 {

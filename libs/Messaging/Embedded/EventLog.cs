@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts.Events;
@@ -11,20 +12,49 @@ internal sealed class EventLog([FromKeyedServices(EmbeddedBus.Service)] SqliteDa
     // How far one read looks for matching events, so that a consumer of a rare subject moves past the others.
     private const int ReadAhead = 2048;
 
-    public sealed record Batch(IReadOnlyList<EventEnvelope> Events, long Position);
+    // A consumer that is far behind must not read itself full.
+    private const int ReadBytes = 4 * 1024 * 1024;
 
-    /// <summary>Matching events after <paramref name="position"/>, and the position that was looked through.</summary>
+    /// <summary>Events whose data lies in pooled memory until the batch is disposed of.</summary>
+    public sealed class Batch(long position) : IDisposable
+    {
+        private readonly List<byte[]> _rented = [];
+
+        public List<EventEnvelope> Events { get; } = [];
+
+        /// <summary>The position that was looked through.</summary>
+        public long Position { get; set; } = position;
+
+        public ReadOnlyMemory<byte> Copy(ReadOnlySpan<byte> data)
+        {
+            byte[] bytes = ArrayPool<byte>.Shared.Rent(data.Length);
+            _rented.Add(bytes);
+            data.CopyTo(bytes);
+            return bytes.AsMemory(0, data.Length);
+        }
+
+        public void Dispose()
+        {
+            foreach (byte[] bytes in _rented) ArrayPool<byte>.Shared.Return(bytes);
+            _rented.Clear();
+        }
+    }
+
+    /// <summary>Matching events after <paramref name="position"/>, until there are <paramref name="max"/> or <see cref="ReadBytes"/> of them.</summary>
     public Batch Read(long position, string filter, int max) => database.Read(session =>
     {
-        var events = new List<EventEnvelope>();
+        var batch = new Batch(position);
+        long bytes = 0;
         SqliteStatement rows = session
             .Prepare("SELECT seq, id, subject, source, tenant_id, ordering_key, time, trace_parent, data FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")
             .Bind(1, position).Bind(2, ReadAhead);
-        while (events.Count < max && rows.Step())
+        while (batch.Events.Count < max && bytes < ReadBytes && rows.Step())
         {
-            position = rows.Int64(0);
+            batch.Position = rows.Int64(0);
             if (!Subjects.Matches(filter, rows.Text(2))) continue;
-            events.Add(new EventEnvelope
+            ReadOnlySpan<byte> data = rows.Bytes(8);
+            bytes += data.Length;
+            batch.Events.Add(new EventEnvelope
             {
                 Id = rows.Text(1),
                 Subject = rows.Text(2),
@@ -33,11 +63,11 @@ internal sealed class EventLog([FromKeyedServices(EmbeddedBus.Service)] SqliteDa
                 OrderingKey = rows.TextOrNull(5),
                 Time = rows.Time(6),
                 TraceParent = rows.TextOrNull(7),
-                Data = rows.Bytes(8).ToArray(),
+                Data = batch.Copy(data),
             });
         }
         rows.Reset();
-        return new Batch(events, position);
+        return batch;
     });
 
     /// <summary>The consumer's position; a consumer that is new starts at the beginning of what is kept.</summary>

@@ -18,6 +18,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
 
     // Below the size at which arrays count as large objects, which only a full collection frees.
     private const int BytesPerEvent = 60 * 1024;
+    private const int KeptBuffers = 64;
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
 
@@ -27,6 +28,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
     private readonly ILogger<EventSpool> _logger;
     private readonly Lazy<SpoolArea[]> _areas;
     private readonly SemaphoreSlim _filled = new(0, 1);
+    private readonly List<ArrayBufferWriter<byte>> _buffers = [];
     private SpoolArea? _active;
     private volatile bool _nearlyFull;
     private bool _disposed;
@@ -106,6 +108,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
     {
         await base.StopAsync(cancellationToken);
         // The host's time may be used up by now. What does not go out stays in the files and goes out at the next start.
+        if (ExecuteTask is { IsCompleted: false }) return;
         using var limit = new CancellationTokenSource(StopTime, _time);
         try
         {
@@ -189,20 +192,24 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
     private async Task PublishAsync(SpoolArea area, CancellationToken cancellationToken)
     {
         if (area.IsEmpty) return;
-        List<EventEnvelope> events = ToEvents(area);
-        await _bus.PublishAsync(events, cancellationToken);
+        await _bus.PublishAsync(ToEvents(area), cancellationToken);
         area.Clear();
     }
 
     private List<EventEnvelope> ToEvents(SpoolArea area)
     {
+        // The bus is done with the buffers of the publication before.
+        int used = 0;
+        if (_buffers.Count > KeptBuffers) _buffers.RemoveRange(KeptBuffers, _buffers.Count - KeptBuffers);
         var events = new List<EventEnvelope>();
         var open = new Dictionary<SpoolKind, (ArrayBufferWriter<byte> Bytes, int Count)>();
         area.Read((kind, record) =>
         {
             if (!open.TryGetValue(kind, out (ArrayBufferWriter<byte> Bytes, int Count) batch))
             {
-                batch = (new ArrayBufferWriter<byte>(BytesPerEvent + 2048), 0);
+                if (used == _buffers.Count) _buffers.Add(new ArrayBufferWriter<byte>(BytesPerEvent + 2048));
+                batch = (_buffers[used++], 0);
+                batch.Bytes.ResetWrittenCount();
                 batch.Bytes.Write(kind == SpoolKind.Usage ? "{\"records\":["u8 : "{\"changes\":["u8);
             }
             if (batch.Count > 0) batch.Bytes.Write(","u8);

@@ -33,6 +33,22 @@ public sealed class JourneyTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Conflict, again.StatusCode);
     }
 
+    [Fact]
+    public async Task Journey_OfTextsThatJsonEscapes_KeepsThemAsTheyCame()
+    {
+        const string Text = "a \"b\" \\ \n ü 🙂 </script>";
+        string quoted = JsonSerializer.Serialize(Text);
+        JsonElement started = await PostAsync("", $$"""{"type":{{quoted}},"userId":{{quoted}},"metadata":{"k \"1\"":{{quoted}},"2":""} }""", HttpStatusCode.Created);
+        JsonElement stepped = await PostAsync($"/{started.GetProperty("id").GetString()}/steps", $$"""{"name":{{quoted}},"metadata":{} }""");
+        JsonElement ended = await PostAsync($"/{started.GetProperty("id").GetString()}/abandon", $$"""{"reason":{{quoted}}}""");
+
+        Assert.Equal((Text, Text, Text), (ended.GetProperty("type").GetString(), ended.GetProperty("userId").GetString(), ended.GetProperty("reason").GetString()));
+        Assert.Equal((Text, ""), (ended.GetProperty("metadata").GetProperty("k \"1\"").GetString(), ended.GetProperty("metadata").GetProperty("2").GetString()));
+        JsonElement step = Assert.Single(stepped.GetProperty("steps").EnumerateArray());
+        Assert.Equal(Text, step.GetProperty("name").GetString());
+        Assert.False(step.TryGetProperty("metadata", out _));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("""{"type":""}""")]
