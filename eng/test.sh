@@ -3,6 +3,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
+# From here on a missing server is a failure and no reason to skip.
+export CI=true
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 results=artifacts/test-results
 rm -rf "$results"
@@ -12,8 +14,9 @@ fail() { echo "eng/test.sh: $*" >&2; exit 1; }
 
 command -v dotnet >/dev/null || fail "the .NET 10 SDK is missing; see https://dot.net"
 
-# Chromium for the chat page, node for the official OpenAI client.
+# Chromium for the chat page, node for the official OpenAI client, NATS for the event bus.
 packages=()
+command -v nats-server >/dev/null || packages+=(nats-server)
 command -v chromium >/dev/null || packages+=(chromium)
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)

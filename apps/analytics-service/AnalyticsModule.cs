@@ -17,7 +17,7 @@ public sealed class AnalyticsModule : IServiceModule
 
     public void AddServices(IHostApplicationBuilder builder)
     {
-        builder.Services.AddMessaging();
+        builder.AddMessaging();
         // Rows come by the hundred and at the end of their tables.
         builder.Services.AddServiceDatabase(Service, pageSize: 16384);
         builder.Services.AddUsage();

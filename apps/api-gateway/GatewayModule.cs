@@ -18,7 +18,7 @@ public sealed class GatewayModule : IServiceModule
 
     public void AddServices(IHostApplicationBuilder builder)
     {
-        builder.Services.AddMessaging();
+        builder.AddMessaging();
         builder.Services.AddModels(builder.Configuration);
         builder.Services.AddOpenAiSurface();
         builder.Services.AddSingleton<IHealthProbeSource, ProviderProbes>();

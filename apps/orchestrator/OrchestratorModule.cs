@@ -33,7 +33,7 @@ public sealed class OrchestratorModule : IServiceModule
     public void AddServices(IHostApplicationBuilder builder)
     {
         IServiceCollection services = builder.Services;
-        services.AddMessaging();
+        builder.AddMessaging();
         services.AddModels(builder.Configuration);
         services.AddServiceDatabase<OrchestratorDb>(ServiceName, static (options, scope) => new OrchestratorDb(options, scope));
         services.AddOutbox(ServiceName);

@@ -24,7 +24,7 @@ public sealed class TenantModule : IServiceModule
     public void AddServices(IHostApplicationBuilder builder)
     {
         IServiceCollection services = builder.Services;
-        services.AddMessaging();
+        builder.AddMessaging();
         services.AddServiceDatabase<TenantDb>(Service, (options, scope) => new TenantDb(options, scope));
         services.AddOutbox(Service);
         services.AddApiKeys();

@@ -7,7 +7,7 @@ namespace MultiAgent.Bench.FakeProvider;
 
 /// <summary>
 /// An OpenAI-compatible provider that answers at once from bytes encoded at start. The harness sets length and pace of
-/// streams with <c>POST /control?chunks=40&amp;paceMs=5</c> and reads the number of requests at <c>GET /stats</c>.
+/// streams with <c>POST /control?chunks=40&amp;paceMs=5</c> and reads the number of requests at <c>GET /stats</c>, where <c>lastAbort</c> is the time of the last stream that was cut (<see cref="Stopwatch"/>).
 /// </summary>
 internal sealed class Provider
 {
@@ -25,6 +25,7 @@ internal sealed class Provider
     private long _requests;
     private long _streams;
     private long _aborted;
+    private long _lastAbort;
 
     public Task HandleAsync(HttpContext context) => context.Request.Path.Value switch
     {
@@ -71,6 +72,7 @@ internal sealed class Provider
         }
         catch (OperationCanceledException)
         {
+            Interlocked.Exchange(ref _lastAbort, Stopwatch.GetTimestamp());
             Interlocked.Increment(ref _aborted);
         }
     }
@@ -91,7 +93,7 @@ internal sealed class Provider
     }
 
     private Task StatsAsync(HttpContext context) => WriteJsonAsync(context, Encoding.UTF8.GetBytes(
-        $$"""{"requests":{{Interlocked.Read(ref _requests)}},"streams":{{Interlocked.Read(ref _streams)}},"aborted":{{Interlocked.Read(ref _aborted)}}}"""));
+        $$"""{"requests":{{Interlocked.Read(ref _requests)}},"streams":{{Interlocked.Read(ref _streams)}},"aborted":{{Interlocked.Read(ref _aborted)}},"lastAbort":{{Interlocked.Read(ref _lastAbort)}}}"""));
 
     private Task ControlAsync(HttpContext context)
     {

@@ -36,5 +36,6 @@ internal enum Layout
     ClosedLoop,
     Paced,
     OpenLoop,
+    Abort,
     Memory,
 }

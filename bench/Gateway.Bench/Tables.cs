@@ -62,6 +62,14 @@ internal static class Tables
             ("CPU ms/request", (row, _) => Number(CpuPerRequest(row), 3)),
             ("failed", (row, _) => Number(row.Failures, 0)),
         ],
+        Layout.Abort =>
+        [
+            ("hang-ups", (row, _) => Number(row.Rounds.Sum(r => r.Load.Requests), 0)),
+            ("p50 ms", (row, _) => Number(P50(row), 2)),
+            ("p99 ms", (row, _) => Number(P99(row), 2)),
+            ("longest ms", (row, _) => Number(row.Rounds.Max(r => r.Load.Latency.P999), 2)),
+            ("not seen", (row, _) => Number(row.Failures, 0)),
+        ],
         Layout.Memory =>
         [
             ("RSS MB", (row, _) => Resident(row)),

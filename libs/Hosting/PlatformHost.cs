@@ -67,7 +67,7 @@ public static class PlatformHost
         app.UseMiddleware<EdgeMiddleware>();
         app.UseRouting();
         app.UseRequestTimeouts();
-        app.Use(BodyTimeLimit.InvokeAsync);
+        app.UseMiddleware<BodyTimeLimit>();
         app.UseMiddleware<CallerMiddleware>();
         app.UseMiddleware<IdempotencyMiddleware>();
         foreach (IServiceModule module in modules)
@@ -133,6 +133,9 @@ public static class PlatformHost
         // A failed start is told in one line by RunAsync; and without this logger Kestrel makes no activity per request that nobody reads.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+
+        // One line when the connection is lost and one when it is back, not one for each attempt.
+        builder.Logging.AddFilter("NATS.Client", LogLevel.Error);
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddOptions<LimitsOptions>().BindConfiguration("Limits").ValidateOnStart();

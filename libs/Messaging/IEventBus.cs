@@ -29,6 +29,12 @@ public interface IEventConsumer
     string Filter { get; }
 
     /// <summary>
+    /// True when events of one key must be handled one after the other over all replicas of the service, at the price of one delivery at a
+    /// time for each share of the keys. Without it, replicas share the events out in batches, and each sees its own in order.
+    /// </summary>
+    bool Ordered => false;
+
+    /// <summary>
     /// Handles events in order. They are acknowledged together when this returns; when it throws, they are delivered again
     /// one by one with back-off, and the one that keeps failing goes to the dead letters. Must be idempotent by event id.
     /// The events' data is pooled: copy what is needed after this has returned.

@@ -10,21 +10,23 @@ internal sealed partial class OutboxRelay(SqliteDatabase database, IEventBus bus
 {
     private const int Batch = 500;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
         {
-            bool more = false;
+            TimeSpan pause = Pause;
             try
             {
-                more = await RelayAsync() == Batch;
+                if (await RelayAsync() == Batch) continue;
             }
             catch (Exception e)
             {
                 LogFailed(e, database.Service);
+                pause = AfterFailure;
             }
-            if (!more) await Task.Delay(Pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

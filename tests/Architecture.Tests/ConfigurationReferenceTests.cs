@@ -16,6 +16,7 @@ public sealed partial class ConfigurationReferenceTests
         ["DataOptions"] = ["Data"],
         ["DeploymentOptions"] = ["Models:Deployments:<n>"],
         ["HttpToolOptions"] = ["Tools:Http"],
+        ["JetStreamOptions"] = ["Messaging:Nats"],
         ["JourneyOptions"] = ["Journeys"],
         ["LimitsOptions"] = ["Limits"],
         ["MessagingOptions"] = ["Messaging"],

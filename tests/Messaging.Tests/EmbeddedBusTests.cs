@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using MultiAgent.Data;
@@ -28,17 +29,7 @@ public sealed class EmbeddedBusTests : EventBusConformance, IAsyncDisposable
         _host = null;
     }
 
-    protected override Task<IReadOnlyList<string>> DeadLettersAsync(string consumer)
-    {
-        SqliteDatabase database = _host!.Services.GetRequiredKeyedService<SqliteDatabase>(EmbeddedBus.Service);
-        return Task.FromResult(database.Read<IReadOnlyList<string>>(session =>
-        {
-            var ids = new List<string>();
-            SqliteStatement rows = session.Prepare("SELECT event_id FROM dead_letters WHERE consumer = ?1 ORDER BY seq").Bind(1, consumer);
-            while (rows.Step()) ids.Add(rows.Text(0));
-            return ids;
-        }));
-    }
+    protected override IEventOperations Operations => _host!.Services.GetRequiredService<IEventOperations>();
 
     public async ValueTask DisposeAsync()
     {
@@ -50,13 +41,20 @@ public sealed class EmbeddedBusTests : EventBusConformance, IAsyncDisposable
 /// <summary>A host with nothing but the bus.</summary>
 internal static class MessagingHost
 {
-    public static IHost Build(string folder, params IEventConsumer[] consumers)
+    public static IHost Build(string folder, params IEventConsumer[] consumers) => Build(folder, [], consumers);
+
+    public static IHost Build(string folder, Dictionary<string, string?> settings, params IEventConsumer[] consumers)
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
-        ((Microsoft.Extensions.Configuration.IConfiguration)builder.Configuration)["MAAP_DATA_DIR"] = folder;
-        ((Microsoft.Extensions.Configuration.IConfiguration)builder.Configuration)["Messaging:RetryMilliseconds"] = "1";
-        ((Microsoft.Extensions.Configuration.IConfiguration)builder.Configuration)["Messaging:MaxDeliveries"] = "4";
-        builder.Services.AddMessaging();
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>(settings)
+        {
+            ["MAAP_DATA_DIR"] = folder,
+            ["Messaging:RetryMilliseconds"] = "1",
+            ["Messaging:MaxDeliveries"] = "4",
+        });
+        builder.AddMessaging();
+        // The spool's files; without the embedded log nothing else asks for the folder.
+        builder.Services.AddOptions<DataOptions>().Configure(o => o.Directory = folder);
         foreach (IEventConsumer consumer in consumers) builder.Services.AddSingleton(consumer);
         IHost host = builder.Build();
         foreach (RegisteredDatabase registered in host.Services.GetServices<RegisteredDatabase>()) SqliteMigrator.Migrate(registered.Database);

@@ -14,8 +14,8 @@ public abstract class EventBusConformance
 
     protected abstract Task StopAsync();
 
-    /// <summary>Ids of the events that the consumer gave up on.</summary>
-    protected abstract Task<IReadOnlyList<string>> DeadLettersAsync(string consumer);
+    /// <summary>The operator's side of the bus that was started.</summary>
+    protected abstract IEventOperations Operations { get; }
 
     [Fact]
     public async Task Publish_ToMatchingConsumer_DeliversInOrderWithAllAttributes()
@@ -108,6 +108,63 @@ public abstract class EventBusConformance
         await Eventually.TrueAsync(() => one.Seen.Count == 20 && two.Seen.Count == 20, "20 events at both");
     }
 
+    [Fact]
+    public async Task DeadLetter_ThatIsReplayed_IsDeliveredAgainAndGone()
+    {
+        bool broken = true;
+        var consumer = new Recorder("c1", "a.>") { Fails = _ => broken };
+        IEventBus bus = await StartAsync(consumer);
+        await bus.PublishAsync([Event("1", "a.x", 1), Event("2", "a.y", 2)]);
+        await Eventually.TrueAsync(async () => (await DeadLettersAsync("c1")).Count == 2, "two dead letters");
+        IReadOnlyList<DeadLetter> letters = await Operations.ListDeadAsync(null, 0, 100, CancellationToken.None);
+        DeadLetter first = letters.Single(l => l.Event.Id == "1"), second = letters.Single(l => l.Event.Id == "2");
+        broken = false;
+
+        Assert.Equal(("c1", "a.x", 4, "ten_1", "{\"n\":1}"), (first.Consumer, first.Event.Subject, first.Attempts, first.Event.TenantId, Encoding.UTF8.GetString(first.Event.Data.Span)));
+        Assert.Contains("scripted failure", first.Error, StringComparison.Ordinal);
+        Assert.Empty(await Operations.ListDeadAsync("another", 0, 100, CancellationToken.None));
+        Assert.Equal([letters[1].Seq], (await Operations.ListDeadAsync(null, letters[0].Seq, 100, CancellationToken.None)).Select(l => l.Seq));
+
+        Assert.True(await Operations.ReplayAsync(first.Seq, CancellationToken.None));
+        await Eventually.TrueAsync(() => consumer.Seen.Count == 1, "the replayed event");
+        Assert.True(await Operations.DropAsync(second.Seq, CancellationToken.None));
+
+        Assert.Equal(("a.x", "key"), (consumer.Seen.Single().Subject, consumer.Seen.Single().OrderingKey));
+        Assert.Empty(await DeadLettersAsync("c1"));
+        Assert.False(await Operations.ReplayAsync(first.Seq, CancellationToken.None));
+        Assert.False(await Operations.DropAsync(second.Seq, CancellationToken.None));
+        Assert.False(await Operations.DropAsync(999, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Tail_WithAFilter_ShowsWhatIsPublished()
+    {
+        IEventBus bus = await StartAsync();
+        await bus.PublishAsync([Event("1", "a.x", 1), Event("2", "b.x", 2)]);
+
+        var kept = new List<string>();
+        await foreach (EventEnvelope e in Operations.TailAsync("*.x", fromStart: true, CancellationToken.None))
+        {
+            kept.Add(e.Id);
+            if (kept.Count == 2) await bus.PublishAsync([Event("3", "c.y", 3), Event("4", "c.x", 4)]);
+            if (kept.Count == 3) break;
+        }
+
+        Assert.Equal(["1", "2", "4"], kept);
+    }
+
+    [Fact]
+    public async Task Consumer_ThatAsksForOrder_GetsAKeysEventsInOrderThroughFailures()
+    {
+        int failures = 0;
+        var consumer = new Recorder("c1", "a.>", ordered: true) { Fails = e => e.Id is "3" or "7" && Interlocked.Increment(ref failures) <= 2 };
+        IEventBus bus = await StartAsync(consumer);
+        await bus.PublishAsync([.. Enumerable.Range(0, 20).Select(i => Event($"{i}", "a.x", i))]);
+        await Eventually.TrueAsync(() => consumer.Seen.Select(e => e.Id).Distinct().Count() == 20, "20 events");
+
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"{i}"), consumer.Seen.Select(e => e.Id).Distinct());
+    }
+
     protected static EventEnvelope Event(string id, string subject, int n) => new()
     {
         Id = id,
@@ -120,11 +177,16 @@ public abstract class EventBusConformance
         Data = Encoding.UTF8.GetBytes($"{{\"n\":{n}}}"),
     };
 
-    protected sealed class Recorder(string name, string filter) : IEventConsumer
+    private async Task<IReadOnlyList<string>> DeadLettersAsync(string consumer) =>
+        [.. (await Operations.ListDeadAsync(consumer, 0, 100, CancellationToken.None)).Select(l => l.Event.Id)];
+
+    protected sealed class Recorder(string name, string filter, bool ordered = false) : IEventConsumer
     {
         public string Name => name;
 
         public string Filter => filter;
+
+        public bool Ordered => ordered;
 
         public ConcurrentQueue<EventEnvelope> Seen { get; } = new();
 

@@ -53,6 +53,31 @@ public sealed class IdempotencyTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("/api/v1/users", """{"email":"once@example.com","name":"Once","role":"viewer"}""", """{"email":"twice@example.com","name":"Twice","role":"viewer"}""")]
+    [InlineData("/api/v1/keys", """{"name":"once"}""", """{"name":"twice"}""")]
+    [InlineData("/api/v1/keys/{key}/rotate", """{"overlapSeconds":60}""", """{"overlapSeconds":61}""")]
+    [InlineData("/api/v1/messages/{message}/feedback", """{"rating":1}""", """{"rating":-1}""")]
+    [InlineData("/api/v1/journeys/{journey}/steps", """{"name":"one"}""", """{"name":"two"}""")]
+    public async Task Posts_OfSmallThings_InParallelWithOneKey_GetTheSameAnswer(string path, string body, string other)
+    {
+        JsonElement chat = await _platform.Client.PostJsonAsync("/api/v1/chat", """{"agent":"worker","message":"one","stream":false}""");
+        JsonElement key = await _platform.Client.PostJsonAsync("/api/v1/keys", """{"name":"turned"}""", HttpStatusCode.Created);
+        JsonElement journey = await _platform.Client.PostJsonAsync("/api/v1/journeys", """{"type":"onboarding"}""", HttpStatusCode.Created);
+        path = path.Replace("{message}", chat.GetProperty("message").GetProperty("id").GetString(), StringComparison.Ordinal)
+            .Replace("{key}", key.GetProperty("id").GetString(), StringComparison.Ordinal)
+            .Replace("{journey}", journey.GetProperty("id").GetString(), StringComparison.Ordinal);
+
+        HttpResponseMessage[] responses = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => _platform.Client.PostAsync(path, body, ("Idempotency-Key", "key 2"))));
+        string[] bodies = await Task.WhenAll(responses.Select(r => r.Content.ReadAsStringAsync()));
+        using HttpResponseMessage changed = await _platform.Client.PostAsync(path, other, ("Idempotency-Key", "key 2"));
+
+        Assert.All(responses, r => Assert.True(r.IsSuccessStatusCode, $"{(int)r.StatusCode}: {bodies[0]}"));
+        Assert.Single(bodies.Distinct());
+        Assert.Equal(HttpStatusCode.Conflict, changed.StatusCode);
+        Assert.Equal("idempotency_key_reused", (await changed.ReadJsonAsync()).GetProperty("code").GetString());
+    }
+
+    [Theory]
     [InlineData("fake/priced")]
     [InlineData("agent/worker")]
     public async Task Post_ThatFailedAtTheProvider_MayBeRepeatedWithItsKey(string model)

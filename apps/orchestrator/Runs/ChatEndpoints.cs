@@ -37,10 +37,10 @@ internal sealed record ChatResponse(string RunId, string? ConversationId, ChatAn
 /// <summary>The agent's message.</summary>
 internal sealed record ChatAnswer(string Id, string Role, string Content);
 
-/// <summary>Tokens and cost; the cost is null when it is unknown.</summary>
-internal sealed record UsageView(long InputTokens, long CachedInputTokens, long OutputTokens, long ReasoningTokens, decimal? CostUsd)
+/// <summary>Tokens and cost; the cost is null when it is unknown. Estimated: a provider reported no usage, and its tokens were counted here.</summary>
+internal sealed record UsageView(long InputTokens, long CachedInputTokens, long OutputTokens, long ReasoningTokens, bool Estimated, decimal? CostUsd)
 {
-    public static UsageView Of(RunRecord run) => new(run.Usage.InputTokens, run.Usage.CachedInputTokens, run.Usage.OutputTokens, run.Usage.ReasoningTokens, run.CostUsd);
+    public static UsageView Of(RunRecord run) => new(run.Usage.InputTokens, run.Usage.CachedInputTokens, run.Usage.OutputTokens, run.Usage.ReasoningTokens, run.Usage.Estimated, run.CostUsd);
 }
 
 /// <summary>POST /api/v1/chat.</summary>

@@ -141,6 +141,7 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         if (usage.CachedInputTokens > 0) json.WriteNumber("cachedInputTokens"u8, usage.CachedInputTokens);
         json.WriteNumber("outputTokens"u8, usage.OutputTokens);
         if (usage.ReasoningTokens > 0) json.WriteNumber("reasoningTokens"u8, usage.ReasoningTokens);
+        if (usage.Estimated) json.WriteBoolean("estimated"u8, true);
         if (cost is { } dollars) json.WriteNumber("costUsd"u8, dollars);
         else json.WriteNull("costUsd"u8);
         json.WriteEndObject();

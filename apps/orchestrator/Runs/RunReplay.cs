@@ -49,7 +49,8 @@ internal static class RunReplay
     {
         using var document = JsonDocument.Parse(data);
         JsonElement root = document.RootElement, usage = root.GetProperty("usage");
-        state.Used(new TokenUsage(Number(usage, "inputTokens"), Number(usage, "outputTokens"), CachedInputTokens: Number(usage, "cachedInputTokens"), ReasoningTokens: Number(usage, "reasoningTokens")),
+        state.Used(new TokenUsage(Number(usage, "inputTokens"), Number(usage, "outputTokens"), CachedInputTokens: Number(usage, "cachedInputTokens"), ReasoningTokens: Number(usage, "reasoningTokens"),
+                Estimated: usage.TryGetProperty("estimated", out _)),
             usage.TryGetProperty("costUsd", out JsonElement cost) && cost.ValueKind == JsonValueKind.Number ? cost.GetDecimal() : null);
         state.ModelCalled = false;
         if (!root.TryGetProperty("message", out JsonElement message)) return;

@@ -10,7 +10,7 @@ internal static class RunRows
     public const string Select = """
         SELECT id, tenant_id, conversation_id, agent_id, agent, agent_version, surface, status, reason, error_status, error_code, error_message, idempotency_key,
             request_hash, request_id, api_key_id, user_id, journey_id, trace_parent, metadata, steps, input_tokens, output_tokens, cost_usd, created_at, started_at, ended_at,
-            cached_input_tokens, reasoning_tokens
+            cached_input_tokens, reasoning_tokens, usage_estimated
         FROM runs 
         """ + " ";
 
@@ -49,7 +49,7 @@ internal static class RunRows
         TraceParent = row.TextOrNull(18),
         Metadata = row.TextOrNull(19),
         Steps = (int)row.Int64(20),
-        Usage = new TokenUsage(row.Int64(21), row.Int64(22), CachedInputTokens: row.Int64(27), ReasoningTokens: row.Int64(28)),
+        Usage = new TokenUsage(row.Int64(21), row.Int64(22), CachedInputTokens: row.Int64(27), ReasoningTokens: row.Int64(28), Estimated: row.Int64(29) != 0),
         CostUsd = row.TextOrNull(23) is { } cost ? decimal.Parse(cost, CultureInfo.InvariantCulture) : null,
         CreatedAt = row.Time(24),
         StartedAt = row.TimeOrNull(25),

@@ -140,12 +140,12 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
     {
         int changed = session.Prepare("""
             UPDATE runs SET status = ?2, reason = ?3, error_status = ?4, error_code = ?5, error_message = ?6, steps = ?7, input_tokens = ?8, output_tokens = ?9,
-                cost_usd = ?10, ended_at = ?11, cached_input_tokens = ?13, reasoning_tokens = ?14,
+                cost_usd = ?10, ended_at = ?11, cached_input_tokens = ?13, reasoning_tokens = ?14, usage_estimated = ?16,
                 idempotency_key = CASE WHEN ?15 THEN NULL ELSE idempotency_key END WHERE id = ?1 AND tenant_id = ?12 AND status IN ('queued', 'running')
             """)
             .Bind(1, run.Id).Bind(2, RunStatusNames.Of(run.Status)).Bind(3, run.Reason).Bind(4, (long?)run.Error?.Status).Bind(5, run.Error?.Code).Bind(6, run.Error?.Message)
             .Bind(7, run.Steps).Bind(8, run.Usage.InputTokens).Bind(9, run.Usage.OutputTokens).Bind(10, run.CostUsd?.ToString(CultureInfo.InvariantCulture)).Bind(11, run.EndedAt).Bind(12, run.TenantId)
-            .Bind(13, run.Usage.CachedInputTokens).Bind(14, run.Usage.ReasoningTokens)
+            .Bind(13, run.Usage.CachedInputTokens).Bind(14, run.Usage.ReasoningTokens).Bind(16, run.Usage.Estimated)
             // A repetition may do better, and is a run of its own.
             .Bind(15, run.Error is { Status: >= 500 or 408 or 429 }).Execute();
         if (changed == 0) throw new InvalidOperationException($"Run {run.Id} has ended already.");

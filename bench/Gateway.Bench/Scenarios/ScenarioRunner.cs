@@ -19,6 +19,7 @@ internal sealed class ScenarioRunner(
             "stream", $"Streams of {Chunks} chunks without delay, closed loop at saturation", Gateways, stream: true, cancellationToken)],
         "paced" => [await PacedAsync(cancellationToken)],
         "open" => [await OpenAsync(cancellationToken)],
+        "abort" => [await AbortAsync(cancellationToken)],
         "agent" => [await AgentAsync(cancellationToken)],
         "portkey" =>
         [
@@ -57,6 +58,21 @@ internal sealed class ScenarioRunner(
         return new ScenarioResult(
             "open", $"JSON, open loop at {RequestsPerSecond} requests/s, latency from the time each request was due", Layout.OpenLoop,
             await Interleaved.RunAsync(contestants, WrkAsync, OpenLoopAt(RequestsPerSecond), options, cancellationToken));
+    }
+
+    private async Task<ScenarioResult> AbortAsync(CancellationToken cancellationToken)
+    {
+        await SetPaceAsync(PaceMilliseconds, cancellationToken);
+        using var arena = new Arena(candidates, provider, options);
+        var contestants = await EnterAsync(arena, Gateways, candidate => candidate.Chat(stream: true), cancellationToken);
+        Interleaved.Load abort = async (request, seconds, stop) =>
+        {
+            using var loop = new AbortLoop(request, provider.Candidate.Address);
+            return await loop.RunAsync(seconds, stop);
+        };
+        return new ScenarioResult(
+            "abort", "Clients that hang up in the middle of a stream: time until the provider sees it", Layout.Abort,
+            await Interleaved.RunAsync(contestants, WrkAsync, abort, options, cancellationToken));
     }
 
     private async Task<ScenarioResult> AgentAsync(CancellationToken cancellationToken)

@@ -1,22 +1,42 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Http.Timeouts;
+using Microsoft.Extensions.Options;
+using MultiAgent.Hosting.Limits;
 
 namespace MultiAgent.Hosting.Edge;
 
 /// <summary>
 /// Makes a request's time limit end the reading of its body too: the binding of JSON does not look at the token that the limit
-/// cancels, so that a body in drips would outlast it.
+/// cancels, so that a body in drips would outlast it. Where the answer has no time limit, the body that is bound has one all the same.
 /// </summary>
-internal static class BodyTimeLimit
+internal sealed class BodyTimeLimit(RequestDelegate next, IOptions<LimitsOptions> limits, TimeProvider time)
 {
-    public static Task InvokeAsync(HttpContext context, RequestDelegate next) =>
-        context.Features.Get<IHttpRequestTimeoutFeature>() is { } limit && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true }
-            ? BoundAsync(context, next, limit)
-            : next(context);
+    private readonly TimeSpan _limit = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds);
 
-    private static async Task BoundAsync(HttpContext context, RequestDelegate next, IHttpRequestTimeoutFeature limit)
+    public Task InvokeAsync(HttpContext context)
     {
-        using (limit.RequestTimeoutToken.UnsafeRegister(static state => ((HttpContext)state!).Request.BodyReader.CancelPendingRead(), context)) await next(context);
+        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return next(context);
+        if (context.Features.Get<IHttpRequestTimeoutFeature>() is { } limit) return BoundAsync(context, limit.RequestTimeoutToken);
+        return context.GetEndpoint()?.Metadata.GetMetadata<IAcceptsMetadata>() is null ? next(context) : TimedAsync(context);
+    }
+
+    private async Task TimedAsync(HttpContext context)
+    {
+        using var timer = new CancellationTokenSource(_limit, time);
+        try
+        {
+            await BoundAsync(context, timer.Token);
+        }
+        catch (OperationCanceledException) when (timer.IsCancellationRequested && !context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw new BadHttpRequestException("The body arrived too slowly.", StatusCodes.Status408RequestTimeout);
+        }
+    }
+
+    private async Task BoundAsync(HttpContext context, CancellationToken limit)
+    {
+        using (limit.UnsafeRegister(static state => ((HttpContext)state!).Request.BodyReader.CancelPendingRead(), context)) await next(context);
     }
 }

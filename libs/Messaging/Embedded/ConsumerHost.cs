@@ -12,6 +12,7 @@ internal sealed partial class ConsumerHost(
     private const int MaxBatch = 256;
     private const int TrimBatch = 500;
     private static readonly TimeSpan MaxUnsaved = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxBackOff = TimeSpan.FromSeconds(30);
 
@@ -36,7 +37,8 @@ internal sealed partial class ConsumerHost(
                 bool pause = batch.Position == position;
                 if (pause && (saved == position || !await PausesAsync(next, stopping)))
                 {
-                    await next.WaitAsync(stopping);
+                    // Another process may have published (an operator who replays a dead letter).
+                    await next.WaitAsync(Look, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                     continue;
                 }
                 if (batch.Events.Count > 0) await DeliverAsync(consumer, batch.Events, stopping);

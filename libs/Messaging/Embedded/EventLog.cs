@@ -70,6 +70,16 @@ internal sealed class EventLog([FromKeyedServices(EmbeddedBus.Service)] SqliteDa
         return batch;
     });
 
+    /// <summary>The position of the newest event.</summary>
+    public long End() => database.Read(session =>
+    {
+        SqliteStatement row = session.Prepare("/* all tenants */ SELECT coalesce(max(seq), 0) FROM events");
+        row.Step();
+        long end = row.Int64(0);
+        row.Reset();
+        return end;
+    });
+
     /// <summary>The consumer's position; a consumer that is new starts at the beginning of what is kept.</summary>
     public long Position(string consumer) => database.Read(session =>
     {

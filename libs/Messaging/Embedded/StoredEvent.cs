@@ -9,6 +9,18 @@ internal sealed record StoredEvent(
     string? Tenantid, string? Partitionkey, string? Traceparent, [property: JsonPropertyName("data_base64")] byte[] Data)
 {
     public static StoredEvent Of(EventEnvelope e) => new("1.0", e.Id, e.Subject, e.Source, e.Time, e.TenantId, e.OrderingKey, e.TraceParent, e.Data.ToArray());
+
+    public EventEnvelope ToEvent() => new()
+    {
+        Id = Id,
+        Subject = Type,
+        Source = Source,
+        Time = Time,
+        TenantId = Tenantid,
+        OrderingKey = Partitionkey,
+        TraceParent = Traceparent,
+        Data = Data,
+    };
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

@@ -51,7 +51,8 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
     /// <summary>Part of the active area that is used, 0 to 1: how near the spool is to refusing.</summary>
     public double Used
     {
-        get { lock (_lock) return Active.Used; }
+        // A health probe may come after the end; the memory is unmapped then.
+        get { lock (_lock) return _disposed ? 0 : Active.Used; }
     }
 
     public bool IsNearlyFull => _nearlyFull;

@@ -59,7 +59,7 @@ internal sealed class CatalogueBuilder
             .GroupBy(e => e.Tier ?? ModelTier.Balanced)
             .ToFrozenDictionary(g => g.Key, g => g.OrderBy(TypicalPrice).ThenBy(e => e.Id, StringComparer.Ordinal).ToArray());
 
-        return new ModelCatalogue(byName.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase), listings, candidates, Unlisted);
+        return new ModelCatalogue(byName.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase), listings, candidates, Unlisted, [.. _providers.Keys]);
     }
 
     /// <summary>The order of <c>auto</c>: three parts input to one part output, which is about what chats use; unknown prices last.</summary>

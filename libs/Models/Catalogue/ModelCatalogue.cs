@@ -16,17 +16,20 @@ public sealed class ModelCatalogue
     private readonly Func<string, string, ModelEntry?> _unlisted;
     private readonly UnlistedModels _remembered = new(UnlistedLimit);
     private readonly IReadOnlyList<ModelListing> _listings;
+    private readonly IReadOnlyList<string> _providers;
 
     internal ModelCatalogue(
         FrozenDictionary<string, ModelEntry> byName,
         IReadOnlyList<ModelListing> listings,
         FrozenDictionary<ModelTier, ModelEntry[]> candidates,
-        Func<string, string, ModelEntry?> unlisted)
+        Func<string, string, ModelEntry?> unlisted,
+        IReadOnlyList<string> providers)
     {
         _byName = byName;
         _listings = listings;
         _candidates = candidates;
         _unlisted = unlisted;
+        _providers = providers;
     }
 
     /// <summary>
@@ -64,6 +67,12 @@ public sealed class ModelCatalogue
 
     /// <summary>What <c>GET /v1/models</c> shows: every listed model that a provider serves, and every alias that leads to one.</summary>
     public IReadOnlyList<ModelListing> List() => _listings;
+
+    /// <summary>Names of the configured providers, with or without a listed model.</summary>
+    public IReadOnlyList<string> Providers => _providers;
+
+    /// <summary>Models outside the catalogue that clients have named lately.</summary>
+    internal IEnumerable<ModelEntry> Unlisted => _remembered.All;
 }
 
 /// <summary>A line of the list of models.</summary>

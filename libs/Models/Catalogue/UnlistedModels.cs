@@ -16,6 +16,8 @@ internal sealed class UnlistedModels(int limit)
     /// <summary>Entries held now, for tests.</summary>
     public int Count => _young.Count + _old.Count;
 
+    public IEnumerable<ModelEntry> All => _young.Values.Concat(_old.Values);
+
     public bool TryGet(string name, [NotNullWhen(true)] out ModelEntry? entry)
     {
         if (_young.TryGetValue(name, out entry)) return true;

@@ -66,6 +66,7 @@ public sealed class TimeLimitTests : IAsyncLifetime
     [Theory]
     [InlineData("/api/v1/agents")]
     [InlineData("/v1/chat/completions")]
+    [InlineData("/api/v1/chat")]
     public async Task Body_ThatComesInDrips_IsGivenUpInTime(string path)
     {
         using var client = new TcpClient();

@@ -42,6 +42,14 @@ public sealed class ProviderHealthTests
 
         time.Advance(TimeSpan.FromSeconds(16));
         await ChatAsync(TestPlatform.Priced, HttpStatusCode.OK);
+        // A model outside the catalogue counts for its provider, and its name is the client's own.
+        platform.Provider.For("own-secret", FakeProvider.Error(500)).For("own-secret", FakeProvider.Error(500));
+        for (int i = 0; i < 2; i++) await ChatAsync("fake/own-secret", HttpStatusCode.BadGateway);
+        Assert.Equal("out of service: fake/unlisted", (await ProviderAsync("fake")).GetProperty("detail").GetString());
+
+        time.Advance(TimeSpan.FromSeconds(16));
+        await ChatAsync("fake/own-secret", HttpStatusCode.OK);
+        await ChatAsync(TestPlatform.Priced, HttpStatusCode.OK);
         Assert.Equal("ok", await StatusAsync("fake"));
 
         async Task<JsonElement> ProviderAsync(string name) =>
