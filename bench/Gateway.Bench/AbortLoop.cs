@@ -11,7 +11,13 @@ internal sealed class AbortLoop(ChatRequest request, Uri provider) : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null });
+    private readonly HttpClient _client = new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        ActivityHeadersPropagator = null,
+        // To hang up means to close, not to read the rest first.
+        MaxResponseDrainSize = 0,
+    });
 
     public async Task<LoadResult> RunAsync(int seconds, CancellationToken cancellationToken)
     {

@@ -17,7 +17,7 @@ public sealed class JourneyRecorder(IEventSpool spool, JourneyMetrics metrics)
     {
         ArrayBufferWriter<byte> buffer = t_buffer ??= new ArrayBufferWriter<byte>(1024);
         buffer.ResetWrittenCount();
-        Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer);
+        Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true });
         json.Reset(buffer);
         JsonSerializer.Serialize(json, change, EventJson.Default.JourneyChange);
         metrics.Count(change);

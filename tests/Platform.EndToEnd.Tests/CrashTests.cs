@@ -11,11 +11,16 @@ public sealed class CrashTests : IDisposable
 
     public void Dispose() => _data.Dispose();
 
-    [Fact]
-    public async Task Kill_WhileModelsAnswer_LosesNoAcknowledgedUsageAndCountsNoneTwice()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Kill_WhileModelsAnswer_LosesNoAcknowledgedUsageAndCountsNoneTwice(bool withNats)
     {
         await using FakeProvider provider = await FakeProvider.StartAsync();
         Dictionary<string, string?> environment = PlatformEnvironment.With(provider);
+        if (withNats) Needs.Program("nats-server");
+        await using NatsServer? nats = withNats ? await NatsServer.StartAsync() : null;
+        if (nats is not null) environment["NATS_URL"] = nats.Url;
         var whole = new ConcurrentDictionary<string, int>();
         int sent = 0;
         for (int round = 0; round < 3; round++)
@@ -53,6 +58,9 @@ public sealed class CrashTests : IDisposable
             await platform.KillAsync();
             await stop.CancelAsync();
             await Task.WhenAll(load);
+            if (nats is null) continue;
+            await nats.KillAsync();
+            await nats.RunAsync();
         }
 
         await using PlatformProcess last = await PlatformProcess.StartAsync(_data.Path, environment);

@@ -13,7 +13,7 @@ public sealed class SqliteDatabase : IDisposable
     private const int MaxIdleReaders = 8;
 
     // A page that is changed again before the checkpoint is copied to the file once only.
-    private const int CheckpointBytes = 16 * 1024 * 1024;
+    private const int CheckpointBytes = 32 * 1024 * 1024;
 
     // Every connection is used by one thread at a time, so SQLite need not lock each call; and its count of used memory, behind one lock
     // for the whole process, is read by nobody. Both must be said before the first connection opens.

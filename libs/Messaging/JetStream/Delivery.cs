@@ -12,7 +12,7 @@ internal sealed class Delivery(INatsJSMsg<NatsMemoryOwner<byte>> message)
     public INatsJSMsg<NatsMemoryOwner<byte>> Message => message;
 
     /// <summary>Null when the message is no event of ours.</summary>
-    public EventEnvelope? Event { get; } = EventHeaders.Read(message.Headers, message.Data.Memory);
+    public EventEnvelope? Event { get; } = EventHeaders.Read(message.Headers, message.Data.Length == 0 ? default : message.Data.Memory);
 
     /// <summary>Deliveries so far, this one included.</summary>
     public int Attempts { get; } = (int)Math.Min(int.MaxValue, message.Metadata?.NumDelivered ?? 1);

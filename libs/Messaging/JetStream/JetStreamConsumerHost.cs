@@ -101,26 +101,36 @@ internal sealed partial class JetStreamConsumerHost(
 
     private async Task HandleAsync(IEventConsumer consumer, DeliveryBatch batch)
     {
-        await using var working = new Working(batch.Deliveries, _ackWait / 3, time);
-        // Neither ours nor anything that a consumer could read.
-        foreach (Delivery foreign in batch.Deliveries.Where(d => d.Event is null))
+        try
         {
-            LogForeign(foreign.Message.Subject);
-            await foreign.SettleAsync(m => m.AckTerminateAsync());
+            await using var working = new Working(batch.Deliveries, _ackWait / 3, time);
+            // Neither ours nor anything that a consumer could read.
+            foreach (Delivery foreign in batch.Deliveries.Where(d => d.Event is null))
+            {
+                LogForeign(foreign.Message.Subject);
+                await foreign.SettleAsync(m => m.AckTerminateAsync());
+            }
+            Delivery[] ours = [.. batch.Deliveries.Where(d => d.Event is not null)];
+            if (ours.Length > 1 && !ours.Any(EndsTheProcess))
+            {
+                if (await TryAsync(consumer, ours) is not { } e) return;
+                LogBatchFailed(e, consumer.Name, ours.Length);
+            }
+            foreach (Delivery one in ours)
+            {
+                Exception? e = EndsTheProcess(one) ? new InvalidOperationException("The consumer ended without a word each time that it got this event.") : await TryAsync(consumer, [one]);
+                if (e is not null) await FailedAsync(consumer, one, e);
+            }
         }
-        Delivery[] ours = [.. batch.Deliveries.Where(d => d.Event is not null)];
-        if (ours.Length == 0) return;
-        // A delivery that ends the process every time is never judged below.
-        if (ours.All(d => d.Attempts <= 2 * messaging.Value.MaxDeliveries) && await TryAsync(consumer, ours) is not { } failure) return;
-        else if (ours.Length > 1) LogBatchFailed(consumer.Name, ours.Length);
-        foreach (Delivery one in ours)
+        catch (NatsException e)
         {
-            Exception? e = one.Attempts > 2 * messaging.Value.MaxDeliveries
-                ? new InvalidOperationException("The consumer ended without a word each time that it got this event.")
-                : await TryAsync(consumer, [one]);
-            if (e is not null) await FailedAsync(consumer, one, e);
+            // What could not be settled comes again.
+            LogUnsettled(e, consumer.Name);
         }
     }
+
+    // Delivered far more often than a failure that is seen can explain: whoever had it went down with it.
+    private bool EndsTheProcess(Delivery delivery) => delivery.Attempts > 2 * messaging.Value.MaxDeliveries;
 
     /// <summary>Handles and acknowledges; null when it worked.</summary>
     private static async Task<Exception?> TryAsync(IEventConsumer consumer, Delivery[] deliveries)
@@ -158,13 +168,16 @@ internal sealed partial class JetStreamConsumerHost(
     private partial void LogLoopFailed(Exception e, string consumer);
 
     [LoggerMessage(EventId = 2, EventName = "EventBatchFailed", Level = LogLevel.Warning, Message = "Consumer {Consumer} failed on a batch of {Count}; delivering one by one")]
-    private partial void LogBatchFailed(string consumer, int count);
+    private partial void LogBatchFailed(Exception e, string consumer, int count);
 
     [LoggerMessage(EventId = 3, EventName = "EventDeadLettered", Level = LogLevel.Error, Message = "Consumer {Consumer} gave up on event {Id} ({Subject}) after {Attempts} attempts; it is in the dead letters")]
     private partial void LogDeadLetter(Exception e, string consumer, string id, string subject, int attempts);
 
     [LoggerMessage(EventId = 4, EventName = "EventFailed", Level = LogLevel.Warning, Message = "Consumer {Consumer} failed on event {Id}, attempt {Attempt}; it comes again")]
     private partial void LogFailed(Exception e, string consumer, string id, int attempt);
+
+    [LoggerMessage(EventId = 6, EventName = "EventsUnsettled", Level = LogLevel.Warning, Message = "Consumer {Consumer} could not acknowledge; its events come again")]
+    private partial void LogUnsettled(Exception e, string consumer);
 
     [LoggerMessage(EventId = 5, EventName = "ForeignMessage", Level = LogLevel.Error, Message = "A message on {Subject} is no event of this platform; it is passed over")]
     private partial void LogForeign(string subject);

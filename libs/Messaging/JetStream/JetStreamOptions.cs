@@ -36,8 +36,8 @@ public sealed class JetStreamOptions
     /// <summary>Hours that an event stays in the stream, read or not; dead letters stay until the operator drops them. Default 168.</summary>
     public int MaxAgeHours { get; set; } = 168;
 
-    /// <summary>Seconds after which an event that a consumer neither acknowledged nor said to be working on is delivered again. Default 30.</summary>
-    public int AckWaitSeconds { get; set; } = 30;
+    /// <summary>Seconds after which an event that a consumer neither acknowledged nor said to be working on is delivered again: how soon the work of a replica that died is taken up. Default 8.</summary>
+    public int AckWaitSeconds { get; set; } = 8;
 
     /// <summary>What is wrong with the settings; null when nothing is.</summary>
     internal string? Problem()

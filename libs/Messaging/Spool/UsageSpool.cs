@@ -25,6 +25,6 @@ internal sealed class UsageSpool(IEventSpool spool, TenantMetrics metrics) : IUs
     private static (ArrayBufferWriter<byte>, Utf8JsonWriter) Create()
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
-        return (buffer, new Utf8JsonWriter(buffer));
+        return (buffer, new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }));
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 
 namespace MultiAgent.Models.Upstream;
 
@@ -21,6 +22,7 @@ public sealed class HttpTransport : IUpstreamTransport, IDisposable
         _clock = time.CreateTimer(static state => ((HttpTransport)state!).Sweep(), this, Tick, Tick);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<UpstreamResponse> SendAsync(UpstreamTarget target, RequestBody body, UpstreamTimeouts timeouts, CancellationToken cancellationToken)
     {
         ConnectionPool pool = Pool(target);

@@ -26,7 +26,21 @@ public sealed class AgentCompletionsTests
         Assert.Equal(70, usage.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32());
         Assert.Equal(12, usage.GetProperty("completion_tokens_details").GetProperty("reasoning_tokens").GetInt32());
         (_, JsonElement run, _) = await host.Alpha.GetJsonAsync($"/api/v1/runs/{runId}");
+        Assert.False(run.GetProperty("usage").GetProperty("estimated").GetBoolean());
         Assert.Equal((70, 12), (run.GetProperty("usage").GetProperty("cachedInputTokens").GetInt32(), run.GetProperty("usage").GetProperty("reasoningTokens").GetInt32()));
+    }
+
+    [Fact]
+    public async Task Usage_ThatAProviderDoesNotReport_IsMarkedInTheRun()
+    {
+        await using TestHost host = await TestHost.StartAsync();
+        await host.Alpha.CreateAgentAsync(more: new { tools = new[] { new { name = "calculator" } } });
+        host.Model.Script(FakeAnswer.Calling("calculator", """{"expression":"1+1"}""") with { Estimated = true }, FakeAnswer.Says("Two."));
+
+        (_, _, string? runId) = await CompleteAsync(host, """{"model":"agent/helper","messages":[{"role":"user","content":"1+1?"}]}""");
+
+        (_, JsonElement run, _) = await host.Alpha.GetJsonAsync($"/api/v1/runs/{runId}");
+        Assert.True(run.GetProperty("usage").GetProperty("estimated").GetBoolean());
     }
 
     [Fact]

@@ -20,6 +20,8 @@ internal sealed record FakeAnswer
     public long OutputTokens { get; init; } = 2;
     public long CachedInputTokens { get; init; }
     public long ReasoningTokens { get; init; }
+    /// <summary>The provider reported nothing; the tokens are counted.</summary>
+    public bool Estimated { get; init; }
     public decimal? CostUsd { get; init; } = 0.001m;
     public int Status { get; init; } = 200;
     public string? ErrorBody { get; init; }
@@ -99,7 +101,7 @@ internal sealed class FakeDispatcher : IModelDispatcher
         public override bool IsEventStream { get; }
         public override int PriorAttempts => 0;
         public override PipeReader Body => _pipe.Reader;
-        public override TokenUsage? Usage => new TokenUsage(_answer.InputTokens, _answer.OutputTokens, CachedInputTokens: _answer.CachedInputTokens, ReasoningTokens: _answer.ReasoningTokens);
+        public override TokenUsage? Usage => new TokenUsage(_answer.InputTokens, _answer.OutputTokens, CachedInputTokens: _answer.CachedInputTokens, ReasoningTokens: _answer.ReasoningTokens, Estimated: _answer.Estimated);
         public override decimal? CostUsd => _answer.CostUsd;
         public override ModelEntry Model => new()
         {
