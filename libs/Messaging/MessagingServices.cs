@@ -24,7 +24,7 @@ public static class MessagingServices
     public static IHostApplicationBuilder AddMessaging(this IHostApplicationBuilder builder)
     {
         IServiceCollection services = builder.Services;
-        if (services.Any(s => s.ServiceType == typeof(IEventSpool))) return builder;
+        if (services.Any(s => s.ServiceType == typeof(EventSpool))) return builder;
         if (builder.AddEventBus())
         {
             services.AddHostedService<JetStreamConsumerHost>();
