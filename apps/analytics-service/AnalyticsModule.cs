@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using MultiAgent.Analytics.Journeys;
 using MultiAgent.Analytics.Usage;
@@ -20,8 +21,10 @@ public sealed class AnalyticsModule : IServiceModule
         builder.AddMessaging();
         // Rows come by the hundred and at the end of their tables.
         builder.Services.AddServiceDatabase(Service, pageSize: 16384);
+        builder.Services.AddPartitions(Service, data => [new("analytics_service.usage", data.UsageDays), new("analytics_service.journeys", data.JourneyDays), new("analytics_service.journey_steps", data.JourneyDays)]);
         builder.Services.AddUsage();
         builder.Services.AddJourneys();
+        builder.Services.AddHostedService<SqliteAnalyticsRetention>();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting;
 using MultiAgent.Gateway.ChatPage;
 using MultiAgent.Gateway.OpenAi;
 using MultiAgent.Gateway.Providers;
+using MultiAgent.Gateway.Routing;
 using MultiAgent.Hosting;
 using MultiAgent.Hosting.Health;
 using MultiAgent.Messaging;
@@ -22,11 +23,13 @@ public sealed class GatewayModule : IServiceModule
         builder.Services.AddModels(builder.Configuration);
         builder.Services.AddOpenAiSurface();
         builder.Services.AddSingleton<IHealthProbeSource, ProviderProbes>();
+        builder.AddRouting();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
     {
         routes.MapOpenAiSurface();
         routes.MapChatPage();
+        routes.MapRouting();
     }
 }

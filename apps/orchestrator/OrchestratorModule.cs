@@ -9,15 +9,21 @@ using MultiAgent.Hosting;
 using MultiAgent.Hosting.Health;
 using MultiAgent.Models;
 using MultiAgent.Messaging;
+using MultiAgent.Messaging.Seeding;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Storage;
+using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Workflows.Execution;
 using MultiAgent.Orchestrator.Tools.Calculator;
+using MultiAgent.Orchestrator.Workflows.Definitions;
 
 namespace MultiAgent.Orchestrator;
 
@@ -34,22 +40,28 @@ public sealed class OrchestratorModule : IServiceModule
     {
         IServiceCollection services = builder.Services;
         builder.AddMessaging();
+        builder.AddTenantSeeding(ServiceName);
         services.AddModels(builder.Configuration);
         services.AddServiceDatabase<OrchestratorDb>(ServiceName, static (options, scope) => new OrchestratorDb(options, scope));
+        services.AddPartitions(ServiceName, static data => [new("orchestrator.run_events", data.RunEventDays)]);
         services.AddOutbox(ServiceName);
         AddTools(services);
         AddAgents(services);
+        services.AddWorkflowDefinitions();
         AddRuns(services);
-        services.TryAddSingleton<ConversationStore>();
-        services.TryAddSingleton<FeedbackStore>();
+        services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();
+        services.AddStore<IFeedbackStore, SqliteFeedbackStore, PostgresFeedbackStore>();
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
     {
         routes.MapAgents();
+        routes.MapWorkflows();
         routes.MapChat();
         routes.MapRuns();
+        routes.MapApprovals();
+        routes.MapEvents();
         routes.MapConversations();
         routes.MapFeedback();
     }
@@ -77,15 +89,27 @@ public sealed class OrchestratorModule : IServiceModule
     {
         services.AddOptions<RunsOptions>().BindConfiguration("Runs").ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RunsOptions>, RunsValidator>());
-        services.TryAddSingleton<IRunStore, SqliteRunStore>();
+        services.AddStore<IRunStore, SqliteRunStore, PostgresRunStore>();
+        services.AddStore<IRunLeases, SqliteRunLeases, PostgresRunLeases>();
+        services.AddStore<IRunWaits, SqliteRunWaits, PostgresRunWaits>();
+        services.TryAddSingleton<RunOwner>();
+        services.TryAddSingleton<RunTakeUp>();
+        services.TryAddSingleton<RunOutcomes>();
         services.TryAddSingleton<IModelFacts, CatalogueModelFacts>();
         services.TryAddSingleton<RunMetrics>();
         services.TryAddSingleton<RunJourneys>();
         services.TryAddSingleton<ToolRunner>();
         services.TryAddSingleton<RunServices>();
+        services.TryAddSingleton<RunBell>();
+        services.TryAddSingleton<WorkflowExecutions>();
         services.TryAddSingleton<RunEngine>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHealthProbe, RunEngineProbe>());
+        // Before the recovery: services stop in reverse, and leases are kept while runs drain.
+        services.AddHostedService<RunLeaseKeeper>();
         services.AddHostedService<RunRecovery>();
+        services.TryAddSingleton<RunWaker>();
+        services.AddHostedService(static provider => provider.GetRequiredService<RunWaker>());
         services.AddHostedService<RunKeyCleanup>();
+        services.AddHostedService<SqliteRunEventRetention>();
     }
 }

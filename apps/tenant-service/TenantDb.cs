@@ -10,6 +10,8 @@ namespace MultiAgent.Tenants;
 /// <summary>The tenant service's tables.</summary>
 internal sealed class TenantDb(DbContextOptions<TenantDb> options, TenantScope scope) : ServiceDbContext(options, scope)
 {
+    protected override string ServiceName => TenantModule.Service;
+
     public DbSet<Tenant> Tenants => Set<Tenant>();
 
     public DbSet<User> Users => Set<User>();

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -18,6 +19,8 @@ internal sealed class Provider
 
     private static readonly float[] Vector = [.. Enumerable.Range(0, 256).Select(i => (i - 128) / 256f)];
 
+    private static readonly byte[] CompletionAnswer = [.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {Completion.Length}\r\n\r\n"), .. Completion];
+
     private readonly string _vectorAsJson = $"[{string.Join(',', Vector.Select(v => v.ToString(CultureInfo.InvariantCulture)))}]";
     private readonly string _vectorAsBase64 = $"\"{Convert.ToBase64String(MemoryMarshal.AsBytes<float>(Vector))}\"";
 
@@ -26,6 +29,17 @@ internal sealed class Provider
     private long _streams;
     private long _aborted;
     private long _lastAbort;
+
+    /// <summary>Head and body of an answer that needs no waiting; null for one that does.</summary>
+    public byte[]? AnswerFor(in ReadOnlySequence<byte> body)
+    {
+        var facts = RequestFacts.Read(body);
+        if (facts.Stream && _plans.WithUsage.Pace > TimeSpan.Zero) return null;
+        Interlocked.Increment(ref _requests);
+        if (!facts.Stream) return CompletionAnswer;
+        Interlocked.Increment(ref _streams);
+        return (facts.IncludeUsage ? _plans.WithUsage : _plans.WithoutUsage).Answer;
+    }
 
     public Task HandleAsync(HttpContext context) => context.Request.Path.Value switch
     {

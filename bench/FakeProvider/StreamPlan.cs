@@ -27,6 +27,12 @@ internal sealed class StreamPlan
             Beats[i] = Encoding.UTF8.GetBytes(beat.ToString());
         }
         Whole = [.. Beats.SelectMany(beat => beat)];
+        Answer =
+        [
+            .. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n{Whole.Length:x}\r\n"),
+            .. Whole,
+            .. "\r\n0\r\n\r\n"u8,
+        ];
     }
 
     public TimeSpan Pace { get; }
@@ -36,6 +42,9 @@ internal sealed class StreamPlan
 
     /// <summary>All beats in one piece, for a stream without pace.</summary>
     public byte[] Whole { get; }
+
+    /// <summary>Head and body on the wire, the body as one chunk, for a stream without pace.</summary>
+    public byte[] Answer { get; }
 
     public static StreamPlan Create(int chunks, TimeSpan pace, bool includeUsage) => new(chunks, pace, includeUsage);
 

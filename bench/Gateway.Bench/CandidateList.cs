@@ -10,6 +10,7 @@ internal static class CandidateList
     public const string Yarp = "yarp";
     public const string Platform = "platform";
     public const string Portkey = "portkey";
+    public const string Production = "production";
 
     private const string ApiKey = "maap_bench_8f3b1c9e5a7d42608f3b1c9e5a7d4260";
 
@@ -83,7 +84,7 @@ internal static class CandidateList
 
     private static Dictionary<string, string> Bearer(string key) => new() { ["Authorization"] = $"Bearer {key}" };
 
-    private static Uri FreeAddress() => new($"http://127.0.0.1:{FreePort()}");
+    public static Uri FreeAddress() => new($"http://127.0.0.1:{FreePort()}");
 
     public static int FreePort()
     {

@@ -29,12 +29,16 @@ public static class ErrorCodes
     public const string RefreshTokenReused = "refresh_token_reused";
     public const string AccountLocked = "account_locked";
     public const string MissingScope = "missing_scope";
+    public const string InvalidServiceToken = "invalid_service_token";
+    public const string ClientCertificateRequired = "client_certificate_required";
     public const string LastOwner = "last_owner";
 
     // Limits
     public const string RateLimitExceeded = "rate_limit_exceeded";
     public const string ConcurrencyLimitExceeded = "concurrency_limit_exceeded";
     public const string Overloaded = "overloaded";
+    public const string ServiceUnavailable = "service_unavailable";
+    public const string StorageUnavailable = "storage_unavailable";
 
     // Models
     public const string ModelNotFound = "model_not_found";
@@ -46,6 +50,9 @@ public static class ErrorCodes
 
     // Agents and runs
     public const string AgentNotFound = "agent_not_found";
+    public const string WorkflowNotFound = "workflow_not_found";
+    public const string ApprovalNotOpen = "approval_not_open";
+    public const string MissingRole = "missing_role";
     public const string RunActive = "run_active";
     public const string RunQueueFull = "run_queue_full";
     public const string RunCancelled = "run_cancelled";

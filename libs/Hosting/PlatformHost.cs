@@ -15,13 +15,15 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using MultiAgent.Data;
-using MultiAgent.Data.Migrations;
 using MultiAgent.Hosting.Api;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Health;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
+using MultiAgent.Hosting.Keys;
 using MultiAgent.Hosting.Limits;
+using MultiAgent.Hosting.Redis;
+using MultiAgent.Hosting.Services;
 using MultiAgent.Hosting.Telemetry;
 
 namespace MultiAgent.Hosting;
@@ -29,8 +31,6 @@ namespace MultiAgent.Hosting;
 /// <summary>Builds and runs a process that hosts one or more modules. The host owns ports and process-wide settings.</summary>
 public static class PlatformHost
 {
-    private const string DefaultUrl = "http://localhost:8080";
-
     /// <summary>
     /// Runs until the process is asked to stop. Returns the exit code: 0 after an orderly stop, 1 when the start failed,
     /// in which case one clear line has been written to standard error.
@@ -57,11 +57,13 @@ public static class PlatformHost
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder([.. args, "--hostBuilder:reloadConfigOnChange=false"]);
         ReloadByPolling(builder);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        if (string.IsNullOrEmpty(builder.Configuration["urls"]) && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists() && string.IsNullOrEmpty(builder.Configuration["http_ports"]))
-            builder.WebHost.UseUrls(DefaultUrl);
         configure?.Invoke(builder);
+        ServiceTopology topology = builder.AddTopology(name, modules);
+        if (string.IsNullOrEmpty(builder.Configuration["urls"]) && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists() && string.IsNullOrEmpty(builder.Configuration["http_ports"]))
+            builder.WebHost.UseUrls(topology.DefaultUrl);
         AddHost(builder, name);
         foreach (IServiceModule module in modules) module.AddServices(builder);
+        builder.AddServiceClients(topology);
 
         WebApplication app = builder.Build();
         app.UseMiddleware<EdgeMiddleware>();
@@ -72,6 +74,7 @@ public static class PlatformHost
         app.UseMiddleware<IdempotencyMiddleware>();
         foreach (IServiceModule module in modules)
             module.MapEndpoints(app.MapGroup("").WithMetadata(new ServiceName(module.Name)));
+        app.MapInternalEndpoints(topology);
         app.MapHealth(modules, name);
         app.MapApiReference(name);
         return app;
@@ -83,14 +86,13 @@ public static class PlatformHost
         CheckUrls(app.Configuration["urls"]);
         DataOptions data = app.Services.GetRequiredService<IOptions<DataOptions>>().Value;
         app.Services.GetRequiredService<DataDirectory>().Prepare(data);
-        foreach (RegisteredDatabase registered in app.Services.GetServices<RegisteredDatabase>())
-            SqliteMigrator.Migrate(registered.Database);
+        await app.Services.GetRequiredService<Databases>().PrepareAsync(app.Environment.IsDevelopment(), cancellationToken);
         foreach (IStartupTask task in app.Services.GetServices<IStartupTask>())
             await task.RunAsync(cancellationToken);
         EndpointRules.Check(app);
         await app.StartAsync(cancellationToken);
         foreach (IStartedMessage message in app.Services.GetServices<IStartedMessage>())
-            message.Write(app.Urls.FirstOrDefault() ?? DefaultUrl, Console.Out);
+            message.Write(app.Urls.FirstOrDefault() ?? app.Services.GetRequiredService<ServiceTopology>().DefaultUrl, Console.Out);
     }
 
     // The default watcher hears of every write below the content root, and there the data folder lies: two per cent of a busy server's time.
@@ -134,20 +136,25 @@ public static class PlatformHost
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
 
+        // That a service went or came back is one line, and what failed meanwhile shows in the answers.
+        builder.Logging.AddFilter("Yarp", LogLevel.Error);
+        builder.Logging.AddFilter("Yarp.ReverseProxy.Health.DestinationHealthUpdater", LogLevel.Information);
+        builder.Logging.AddFilter("Yarp.ReverseProxy.Health.ActiveHealthCheckMonitor", LogLevel.None);
+
         // One line when the connection is lost and one when it is back, not one for each attempt.
         builder.Logging.AddFilter("NATS.Client", LogLevel.Error);
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddOptions<LimitsOptions>().BindConfiguration("Limits").ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<LimitsOptions>, LimitsValidator>());
-        services.TryAddSingleton<RateLimiter>();
+        builder.AddSharedState();
         services.AddServiceDatabase("host");
-        services.TryAddSingleton<IdempotencyStore>();
+        services.AddStore<IIdempotencyStore, SqliteIdempotencyStore, PostgresIdempotencyStore>();
         services.AddHostedService<IdempotencyCleanup>();
         services.AddRequestTimeouts();
         services.AddSingleton<IConfigureOptions<RequestTimeoutOptions>, DefaultTimeout>();
         services.AddDataProtection().SetApplicationName("maap");
-        services.AddSingleton<IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>, KeyFolder>();
+        services.AddSingleton<IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>, KeyRing>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddOptions<HostOptions>().Configure<IOptions<LimitsOptions>>((options, limits) => options.ShutdownTimeout = TimeSpan.FromSeconds(30 + limits.Value.DrainDelaySeconds));
         services.AddHostedService<DrainDelay>();
@@ -177,17 +184,5 @@ public static class PlatformHost
     {
         public void Configure(RequestTimeoutOptions options) =>
             options.DefaultPolicy = new RequestTimeoutPolicy { Timeout = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds), TimeoutStatusCode = StatusCodes.Status504GatewayTimeout };
-    }
-
-    private sealed class KeyFolder(IOptions<DataOptions> data, ILoggerFactory loggers) : IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>
-    {
-        public void Configure(Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions options) =>
-            options.XmlRepository = new Microsoft.AspNetCore.DataProtection.Repositories.FileSystemXmlRepository(
-                OwnFolder(Path.Combine(data.Value.Directory, "keys")), loggers);
-
-        // For nobody but the user that the process runs as.
-        private static DirectoryInfo OwnFolder(string path) => OperatingSystem.IsWindows()
-            ? System.IO.Directory.CreateDirectory(path)
-            : System.IO.Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 }

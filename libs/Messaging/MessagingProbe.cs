@@ -1,11 +1,12 @@
 using MultiAgent.Hosting.Health;
+using MultiAgent.Hosting.Services;
 using MultiAgent.Messaging.Embedded;
 using MultiAgent.Messaging.Spool;
 
 namespace MultiAgent.Messaging;
 
 /// <summary>Health means progress: how old the oldest event is that a consumer has not handled, and how full the spool is.</summary>
-internal sealed class MessagingProbe(EventLog log, EventSpool spool, IEnumerable<IEventConsumer> consumers, TimeProvider time) : IHealthProbe
+internal sealed class MessagingProbe(EventLog log, EventSpool spool, IEnumerable<IEventConsumer> consumers, TimeProvider time, ServiceTopology? topology = null) : IHealthProbe
 {
     private static readonly TimeSpan Late = TimeSpan.FromSeconds(30);
 
@@ -17,6 +18,8 @@ internal sealed class MessagingProbe(EventLog log, EventSpool spool, IEnumerable
 
     public ValueTask<ProbeResult> CheckAsync(CancellationToken cancellationToken)
     {
+        // Nothing is wrong with the log, and nobody reads it.
+        if (topology is { IsApart: true }) return new(ProbeResult.Degraded("events stay in this process, and other services hear of nothing: set NATS_URL"));
         foreach (string name in _names)
         {
             (long count, DateTimeOffset? oldest) = log.Lag(log.Position(name));

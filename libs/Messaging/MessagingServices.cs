@@ -5,11 +5,14 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Data;
+using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Hosting;
 using MultiAgent.Hosting.Health;
+using MultiAgent.Hosting.Identity;
 using MultiAgent.Messaging.Embedded;
 using MultiAgent.Messaging.JetStream;
+using MultiAgent.Messaging.Outboxes;
 using MultiAgent.Messaging.Spool;
 
 namespace MultiAgent.Messaging;
@@ -29,12 +32,20 @@ public static class MessagingServices
         {
             services.AddHostedService<JetStreamConsumerHost>();
             services.AddSingleton<IHealthProbe, JetStreamProbe>();
+            // Another one, such as that of Redis, goes before it.
+            if (!services.Any(s => s.ServiceType == typeof(ICallerChangeFeed)))
+            {
+                services.AddSingleton<NatsCallerChangeFeed>();
+                services.AddSingleton<ICallerChangeFeed>(s => s.GetRequiredService<NatsCallerChangeFeed>());
+                services.AddHostedService(s => s.GetRequiredService<NatsCallerChangeFeed>());
+            }
         }
         else
         {
             services.AddHostedService<ConsumerHost>();
             services.AddSingleton<IHealthProbe, MessagingProbe>();
         }
+        services.TryAddSingleton<ICallerChangeFeed, LocalCallerChangeFeed>();
         services.AddSingleton<EventSpool>();
         services.TryAddSingleton<IEventSpool>(s => s.GetRequiredService<EventSpool>());
         services.AddHostedService(s => s.GetRequiredService<EventSpool>());
@@ -57,11 +68,12 @@ public static class MessagingServices
             .Validate(o => o.SpoolMegabytes is >= 1 and <= 1024, "Messaging:SpoolMegabytes must be between 1 and 1024.")
             .ValidateOnStart();
         services.TryAddSingleton(TimeProvider.System);
+        services.AddDataOptions();
         string? url = builder.Configuration["NATS_URL"] is { Length: > 0 } given ? given : builder.Configuration["Messaging:Nats:Url"];
         if (string.IsNullOrWhiteSpace(url))
         {
             // An event of the spool fills a page.
-            services.AddServiceDatabase(EmbeddedBus.Service, pageSize: 65536);
+            services.AddSqliteDatabase(EmbeddedBus.Service, pageSize: 65536);
             services.AddSingleton<EmbeddedBus>();
             services.AddSingleton<IEventBus>(s => s.GetRequiredService<EmbeddedBus>());
             services.AddSingleton<EventLog>();
@@ -80,7 +92,8 @@ public static class MessagingServices
     public static IServiceCollection AddOutbox(this IServiceCollection services, string service)
     {
         services.AddSingleton<IHostedService>(s => new OutboxRelay(
-            s.GetRequiredKeyedService<SqliteDatabase>(service), s.GetRequiredService<IEventBus>(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<OutboxRelay>>()));
+            s.GetRequiredService<Databases>().IsInPostgres(service) ? new PostgresOutbox(s.GetRequiredKeyedService<PostgresDatabase>(service)) : new SqliteOutbox(s.GetRequiredKeyedService<SqliteDatabase>(service)),
+            s.GetRequiredService<IEventBus>(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<OutboxRelay>>()));
         return services;
     }
 

@@ -20,10 +20,13 @@ public sealed partial class ConfigurationReferenceTests
         ["JourneyOptions"] = ["Journeys"],
         ["LimitsOptions"] = ["Limits"],
         ["MessagingOptions"] = ["Messaging"],
+        ["RedisOptions"] = ["Redis"],
         ["ModelsOptions"] = ["Models"],
         ["ProviderOptions"] = ["Models:Providers:<name>"],
         ["ResilienceOptions"] = ["Models:Resilience"],
         ["RunsOptions"] = ["Runs"],
+        ["ServiceTlsOptions"] = ["Services:Tls"],
+        ["ServicesOptions"] = ["Services"],
         ["TelemetryOptions"] = ["Telemetry"],
         ["TimeoutOptions"] = ["Models:Timeouts"],
     };
@@ -81,7 +84,7 @@ public sealed partial class ConfigurationReferenceTests
     {
         HashSet<string> known = [.. Settings.Select(s => s.Data.Item1)];
         // Read by hand or by the framework.
-        known.UnionWith(["Models:Aliases:<alias>", "Models:Providers:<name>:Headers:<header>", "Operator:Token", "Logging:LogLevel:<category>"]);
+        known.UnionWith(["Models:Aliases:<alias>", "Models:Providers:<name>:Headers:<header>", "Operator:Token", "Services:<name>:Urls", "Logging:LogLevel:<category>"]);
         known.UnionWith(((string[])["ConnectSeconds", "FirstByteSeconds", "BetweenChunksSeconds", "TotalSeconds"]).Select(t => $"Models:Providers:<name>:Timeouts:{t}"));
 
         Assert.All(Rows.Select(r => r.Split('`')[1]).Where(k => k.Contains(':', StringComparison.Ordinal)), key => Assert.Contains(key, known));

@@ -6,7 +6,7 @@ namespace MultiAgent.Architecture.Tests;
 /// <summary>Each migration can be taken back, and then applied again.</summary>
 public sealed class MigrationTests
 {
-    public static TheoryData<string> Services => [.. MigrationScripts.Services()];
+    public static TheoryData<string> Services => [.. MigrationScripts.SqliteServices()];
 
     [Theory]
     [MemberData(nameof(Services))]

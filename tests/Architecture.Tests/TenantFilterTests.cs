@@ -13,7 +13,7 @@ public sealed partial class TenantFilterTests
 {
     private const string AllTenants = "/* all tenants */";
 
-    private static readonly HashSet<string> TenantTables = [.. MigrationScripts.Services().SelectMany(TablesWithTenant)];
+    private static readonly HashSet<string> TenantTables = [.. MigrationScripts.SqliteServices().SelectMany(TablesWithTenant)];
 
     public static TheoryData<Type> Contexts => [.. Sources.Assemblies.SelectMany(a => a.GetTypes()).Where(t => !t.IsAbstract && typeof(ServiceDbContext).IsAssignableFrom(t))];
 
@@ -71,6 +71,14 @@ public sealed partial class TenantFilterTests
         Assert.True(offenders.Count == 0, $"{offenders.Count} statements without tenant_id or {AllTenants}:\n{string.Join('\n', offenders)}");
     }
 
+    [Fact]
+    public void Settings_OfRowLevelSecurity_AreMadeInOnePlace()
+    {
+        string[] files = [.. Sources.Files.Where(f => Sources.Statements(f.Value).Any(s => s.Strings.Contains("app.system", StringComparison.Ordinal) || s.Strings.Contains("app.tenant_id", StringComparison.Ordinal) || s.Strings.Contains("SET ROLE", StringComparison.OrdinalIgnoreCase))).Select(f => f.Key)];
+
+        Assert.Equal(["libs/Data/Postgres/RowScope.cs"], files);
+    }
+
     private static DbContext Open(Type context)
     {
         var builder = (DbContextOptionsBuilder)Activator.CreateInstance(typeof(DbContextOptionsBuilder<>).MakeGenericType(context))!;
@@ -104,7 +112,7 @@ public sealed partial class TenantFilterTests
     [GeneratedRegex(@"\b(SELECT|INSERT|UPDATE|DELETE)\b")]
     private static partial Regex Verb();
 
-    [GeneratedRegex(@"\b(?:FROM|INTO|UPDATE|JOIN)\s+([a-z_]+)")]
+    [GeneratedRegex(@"\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:(?:[a-z_]+|\{[A-Za-z_.]+\})\.)?([a-z_]+)")]
     private static partial Regex Table();
 
     [GeneratedRegex(@"\bINSERT\b[^(]*\(\s*\{")]

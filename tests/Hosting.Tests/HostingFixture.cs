@@ -28,6 +28,9 @@ internal sealed class ProbeModule : IServiceModule, ITenantDirectory
 
     public ConcurrentDictionary<string, int> Executions { get; } = new();
 
+    /// <summary>Ids that <c>/api/v1/once</c> made.</summary>
+    public ConcurrentQueue<string> Made { get; } = new();
+
     /// <summary>Held back requests of <c>/api/v1/hold</c> go on when it completes.</summary>
     public TaskCompletionSource Gate { get; set; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -48,6 +51,12 @@ internal sealed class ProbeModule : IServiceModule, ITenantDirectory
             group.MapPost("/echo", (Thing thing) => thing);
             group.MapGet("/list", (int? limit, string? cursor) => PageRequest.Of(limit, cursor).Limit);
         }
+        routes.MapPost("/api/v1/once", (Thing thing, HttpContext http) =>
+        {
+            string id = http.NewId("thg", TimeProvider.System.GetUtcNow());
+            Made.Enqueue(id);
+            return Executions.AddOrUpdate(thing.Name, 1, (_, n) => n + 1) == 1 ? throw new InvalidOperationException("It was made, and nobody heard of it.") : Results.Json(new { id });
+        }).RequireScope(Scopes.AgentsRead).Idempotent();
         routes.MapGet("/api/v1/hold", async () =>
         {
             Interlocked.Increment(ref Held);

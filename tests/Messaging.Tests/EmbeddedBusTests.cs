@@ -57,7 +57,7 @@ internal static class MessagingHost
         builder.Services.AddOptions<DataOptions>().Configure(o => o.Directory = folder);
         foreach (IEventConsumer consumer in consumers) builder.Services.AddSingleton(consumer);
         IHost host = builder.Build();
-        foreach (RegisteredDatabase registered in host.Services.GetServices<RegisteredDatabase>()) SqliteMigrator.Migrate(registered.Database);
+        foreach (SqliteDatabase database in host.Services.GetRequiredService<Databases>().Sqlite) SqliteMigrator.Migrate(database);
         return host;
     }
 }

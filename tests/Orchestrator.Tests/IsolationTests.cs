@@ -14,6 +14,8 @@ public sealed class IsolationTests
         (_, JsonElement chat, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "helper", message = "Hi" });
         string run = chat.Text("runId"), conversation = chat.Text("conversationId"), message = chat.Text("message", "id");
         await host.Alpha.PostJsonAsync($"/api/v1/messages/{message}/feedback", new { rating = 1 });
+        object workflow = new { apiVersion = "maap/v1", kind = "Workflow", name = "flow", steps = new[] { new { id = "a", type = "transform", output = 1 } } };
+        Assert.Equal(201, (await host.Alpha.PostJsonAsync("/api/v1/workflows", workflow)).Status);
 
         (HttpMethod Method, string Path, object? Body)[] one =
         [
@@ -23,6 +25,13 @@ public sealed class IsolationTests
             (HttpMethod.Get, "/api/v1/agents/helper/versions", null),
             (HttpMethod.Get, "/api/v1/agents/helper/versions/1", null),
             (HttpMethod.Put, "/api/v1/agents/helper/labels/production", new { version = 1 }),
+            (HttpMethod.Get, "/api/v1/workflows/flow", null),
+            (HttpMethod.Put, "/api/v1/workflows/flow", workflow),
+            (HttpMethod.Delete, "/api/v1/workflows/flow", null),
+            (HttpMethod.Get, "/api/v1/workflows/flow/versions", null),
+            (HttpMethod.Get, "/api/v1/workflows/flow/versions/1", null),
+            (HttpMethod.Get, "/api/v1/workflows/flow/graph", null),
+            (HttpMethod.Put, "/api/v1/workflows/flow/labels/production", new { version = 1 }),
             (HttpMethod.Post, "/api/v1/chat", new { agent = "helper", message = "Hi" }),
             (HttpMethod.Post, "/api/v1/chat", new { agent = "helper", message = "Hi", conversationId = conversation }),
             (HttpMethod.Get, $"/api/v1/runs/{run}", null),
@@ -40,7 +49,7 @@ public sealed class IsolationTests
             (int status, _, _) = await host.Beta.SendAsync(method, path, body);
             Assert.True(status == 404, $"{method} {path}: {status}");
         }
-        foreach (string path in new[] { "/api/v1/agents", "/api/v1/runs", "/api/v1/conversations", "/api/v1/feedback", $"/api/v1/runs?conversation={conversation}", $"/api/v1/feedback?message={message}" })
+        foreach (string path in new[] { "/api/v1/agents", "/api/v1/workflows", "/api/v1/runs", "/api/v1/conversations", "/api/v1/feedback", $"/api/v1/runs?conversation={conversation}", $"/api/v1/feedback?message={message}" })
         {
             (int status, JsonElement body, _) = await host.Beta.GetJsonAsync(path);
             Assert.Equal(200, status);
@@ -59,6 +68,7 @@ public sealed class IsolationTests
         foreach ((HttpMethod method, string path) in new[]
         {
             (HttpMethod.Post, "/api/v1/agents"), (HttpMethod.Put, "/api/v1/agents/x"), (HttpMethod.Delete, "/api/v1/agents/x"), (HttpMethod.Put, "/api/v1/agents/x/labels/production"),
+            (HttpMethod.Post, "/api/v1/workflows"), (HttpMethod.Put, "/api/v1/workflows/x"), (HttpMethod.Delete, "/api/v1/workflows/x"), (HttpMethod.Put, "/api/v1/workflows/x/labels/production"),
             (HttpMethod.Post, "/api/v1/chat"), (HttpMethod.Post, "/api/v1/runs/x/cancel"), (HttpMethod.Post, "/api/v1/conversations"), (HttpMethod.Patch, "/api/v1/conversations/x"),
             (HttpMethod.Delete, "/api/v1/conversations/x"), (HttpMethod.Post, "/api/v1/messages/x/feedback"),
         })

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
 
@@ -60,26 +59,7 @@ public sealed class MaapTests : IDisposable
 
     private async Task<(int Code, string Output, string Error)> RunAsync(Dictionary<string, string?> environment, params string[] args)
     {
-        var start = new ProcessStartInfo("dotnet", [Repository.At($"apps/maap/bin/{Repository.Configuration}/net10.0/maap.dll"), .. args])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = _data.Path,
-        };
-        start.Environment["MAAP_DATA_DIR"] = _data.Path;
-        foreach ((string name, string? text) in environment) start.Environment[name] = text;
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-        using var limit = new CancellationTokenSource(PlatformProcess.StartDeadline);
-        try
-        {
-            await process.WaitForExitAsync(limit.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"maap {string.Join(' ', args)} did not end.");
-        }
-        return (process.ExitCode, await output, await error);
+        (int code, string output, string error) = await MaapProcess.RunAsync(_data.Path, environment, args);
+        return (code, output, error);
     }
 }

@@ -79,7 +79,7 @@ public sealed partial class StartTests : IDisposable
     [Fact]
     public async Task IdlePlatform_ListensOnLoopbackOnly_InLittleMemory()
     {
-        int port = FreePort();
+        int port = FreePort.Next();
         await using PlatformProcess platform = await PlatformProcess.StartAsync(_data.Path, PlatformEnvironment.With(), "--urls", $"http://localhost:{port}");
         using HttpClient client = platform.ClientFor(PlatformEnvironment.Key);
         await client.GetJsonAsync("/health");
@@ -210,13 +210,6 @@ public sealed partial class StartTests : IDisposable
         {
             return false;
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static string CurlBody(string output) => BodyIn().Match(output).Groups[1].Value;

@@ -138,7 +138,8 @@ public sealed class AccessTokenTests : IDisposable
     public async Task StoredKeys_WithoutTheirKeyRing_AreReplaced()
     {
         await using (TenantHost host = await TenantHost.StartAsync(_folder.Path)) (await host.LoginAsync()).Expect(200);
-        Directory.Delete(Path.Combine(_folder.Path, "keys"), true);
+        if (TestStorage.IsPostgres) await (await TestStorage.DatabaseAsync(_folder.Path)).ScalarAsync("DELETE FROM host.data_protection_keys");
+        else Directory.Delete(Path.Combine(_folder.Path, "keys"), true);
         await using TenantHost again = await TenantHost.StartAsync(_folder.Path);
         string token = (await again.LoginAsync()).Expect(200)["accessToken"];
         (await again.GetAsync("/api/v1/me", token)).Expect(200);

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using MultiAgent.Testing;
 using Xunit;
 
 namespace MultiAgent.Tenants.Tests;
@@ -115,9 +116,9 @@ public sealed class AuthTests(TenantFixture fixture) : IClassFixture<TenantFixtu
         byte[] salt = new byte[16];
         byte[] key = System.Security.Cryptography.Rfc2898DeriveBytes.Pbkdf2("a-long-enough-password", salt, 1000, System.Security.Cryptography.HashAlgorithmName.SHA1, 32);
         string weak = Convert.ToBase64String([0, .. salt, .. key]);
-        Execute("UPDATE users SET password_hash = $hash WHERE id = $id", ("$hash", weak), ("$id", user.Id));
+        await ExecuteAsync("UPDATE users SET password_hash = $hash WHERE id = $id", ("$hash", weak), ("$id", user.Id));
         (await Host.LoginAsync(user.Email, "a-long-enough-password")).Expect(200);
-        string renewed = (string)Execute("SELECT password_hash FROM users WHERE id = $id", ("$id", user.Id))!;
+        string renewed = (string)(await ExecuteAsync("SELECT password_hash FROM users WHERE id = $id", ("$id", user.Id)))!;
         Assert.NotEqual(weak, renewed);
         Assert.Equal(1, Convert.FromBase64String(renewed)[0]);
         (await Host.LoginAsync(user.Email, "a-long-enough-password")).Expect(200);
@@ -141,13 +142,14 @@ public sealed class AuthTests(TenantFixture fixture) : IClassFixture<TenantFixtu
         return (long)command.ExecuteScalar()!;
     }
 
-    private object? Execute(string sql, params (string Name, string Value)[] parameters)
+    private async Task<object?> ExecuteAsync(string sql, params (string Name, string Value)[] parameters)
     {
-        using var connection = new SqliteConnection($"Data Source={Path.Combine(fixture.Folder, "tenant-service.db")};Pooling=False");
+        if (TestStorage.IsPostgres) return await (await TestStorage.DatabaseAsync(fixture.Folder)).ExecuteAsync("tenant_service", sql, parameters);
+        await using var connection = new SqliteConnection($"Data Source={Path.Combine(fixture.Folder, "tenant-service.db")};Pooling=False");
         connection.Open();
-        using SqliteCommand command = connection.CreateCommand();
+        await using SqliteCommand command = connection.CreateCommand();
         command.CommandText = sql;
         foreach ((string name, string value) in parameters) command.Parameters.AddWithValue(name, value);
-        return command.ExecuteScalar();
+        return await command.ExecuteScalarAsync();
     }
 }

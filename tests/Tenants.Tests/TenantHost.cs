@@ -47,6 +47,7 @@ public sealed class TenantHost : IAsyncDisposable
             ["Logging:LogLevel:Default"] = "Error",
             ["urls"] = "http://127.0.0.1:0",
         };
+        foreach ((string key, string? value) in await TestStorage.SettingsAsync(folder)) values[key] = value;
         foreach ((string key, string? value) in settings)
         {
             if (value is null) values.Remove(key);

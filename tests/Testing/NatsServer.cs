@@ -31,6 +31,8 @@ public sealed class NatsServer : IAsyncDisposable
 
     public string UrlWithoutUser => $"nats://127.0.0.1:{Port.ToString(CultureInfo.InvariantCulture)}";
 
+    public string TlsUrl => $"tls://app:secret@localhost:{Port.ToString(CultureInfo.InvariantCulture)}";
+
     /// <summary>Null when the server's program is not on this machine.</summary>
     public static string? Program { get; } = ((string[])[.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'), "/usr/sbin", "/usr/local/bin"])
         .Select(folder => Path.Combine(folder, "nats-server")).FirstOrDefault(File.Exists);
@@ -38,15 +40,49 @@ public sealed class NatsServer : IAsyncDisposable
     /// <summary>Why tests cannot run here; null when they can, or must.</summary>
     public static string? Missing => Program is null && Environment.GetEnvironmentVariable("CI") != "true" ? "nats-server is not installed (apt-get install nats-server)." : null;
 
-    public static async Task<NatsServer> StartAsync()
+    /// <param name="store">Folder of the stored events; null for one of the server's own.</param>
+    public static async Task<NatsServer> StartAsync(string? store = null)
     {
-        int port = FreePort(), monitor = FreePort();
+        int port = FreePort.Next(), monitor = FreePort.Next();
+        var server = new NatsServer(port, monitor, $$"""
+            server_name: n1
+            listen: 127.0.0.1:{{port}}
+            http: 127.0.0.1:{{monitor}}
+            jetstream { store_dir: "{{store ?? "$STORE"}}", max_mem: 64MB, max_file: 1GB }
+            authorization { users: [ { user: app, password: secret }, { nkey: {{UserKey}} } ] }
+            """);
+        await server.RunAsync();
+        return server;
+    }
+
+    /// <summary>A server that speaks TLS only and asks for a client certificate; <see cref="TlsUrl"/> is its address.</summary>
+    public static async Task<NatsServer> StartTlsAsync(TestCertificates certificates)
+    {
+        int port = FreePort.Next(), monitor = FreePort.Next();
         var server = new NatsServer(port, monitor, $$"""
             server_name: n1
             listen: 127.0.0.1:{{port}}
             http: 127.0.0.1:{{monitor}}
             jetstream { store_dir: "$STORE", max_mem: 64MB, max_file: 1GB }
-            authorization { users: [ { user: app, password: secret }, { nkey: {{UserKey}} } ] }
+            authorization { users: [ { user: app, password: secret } ] }
+            tls { cert_file: "{{certificates.CertificateFile}}", key_file: "{{certificates.KeyFile}}", ca_file: "{{certificates.CaFile}}", verify: true }
+            """);
+        await server.RunAsync();
+        return server;
+    }
+
+    /// <summary>A server that knows its users by the signed claims of an operator; <paramref name="credentials"/> is the file of one user.</summary>
+    public static async Task<NatsServer> StartWithOperatorAsync(string credentials)
+    {
+        int port = FreePort.Next(), monitor = FreePort.Next();
+        (string configuration, string file) = NatsClaims.Make();
+        await File.WriteAllTextAsync(credentials, file);
+        var server = new NatsServer(port, monitor, $$"""
+            server_name: n1
+            listen: 127.0.0.1:{{port}}
+            http: 127.0.0.1:{{monitor}}
+            jetstream { store_dir: "$STORE", max_mem: 64MB, max_file: 1GB }
+            {{configuration}}
             """);
         await server.RunAsync();
         return server;
@@ -55,7 +91,7 @@ public sealed class NatsServer : IAsyncDisposable
     /// <summary>Three servers that replicate to each other.</summary>
     public static async Task<IReadOnlyList<NatsServer>> StartClusterAsync()
     {
-        int[] ports = [.. Enumerable.Range(0, 9).Select(_ => FreePort())];
+        int[] ports = [.. Enumerable.Range(0, 9).Select(_ => FreePort.Next())];
         string routes = string.Join(", ", ports[6..].Select(p => $"nats-route://127.0.0.1:{p}"));
         NatsServer[] servers = [.. Enumerable.Range(0, 3).Select(i => new NatsServer(ports[i], ports[3 + i], $$"""
             server_name: n{{i}}
@@ -114,17 +150,15 @@ public sealed class NatsServer : IAsyncDisposable
             {
                 return (await client.GetStringAsync($"http://127.0.0.1:{Monitor}/healthz")).Contains("ok", StringComparison.Ordinal);
             }
-            catch (HttpRequestException)
+            catch (HttpRequestException) when (_process is { HasExited: false })
             {
                 return false;
             }
+            catch (HttpRequestException e)
+            {
+                string log = Path.Combine(_folder.Path, "nats.log");
+                throw new InvalidOperationException($"nats-server ended: {(File.Exists(log) ? await File.ReadAllTextAsync(log) : await _process!.StandardError.ReadToEndAsync())}", e);
+            }
         }, "nats-server is ready");
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }

@@ -24,7 +24,10 @@ public sealed partial class PlatformProcess : IAsyncDisposable
 
     private PlatformProcess(Process process) => _process = process;
 
-    public static string Assembly => Repository.At($"apps/platform/bin/{Repository.Configuration}/net10.0/MultiAgent.Platform.dll");
+    public static string Assembly => AssemblyOf("platform", "Platform");
+
+    /// <summary>The assembly of an app, by its folder and the last part of its name.</summary>
+    public static string AssemblyOf(string folder, string name) => Repository.At($"apps/{folder}/bin/{Repository.Configuration}/net10.0/MultiAgent.{name}.dll");
 
     public int Id => _process.Id;
 
@@ -44,9 +47,14 @@ public sealed partial class PlatformProcess : IAsyncDisposable
     }
 
     /// <summary>Starts and waits until the server listens.</summary>
-    public static async Task<PlatformProcess> StartAsync(string dataFolder, IReadOnlyDictionary<string, string?>? environment = null, params string[] args)
+    public static Task<PlatformProcess> StartAsync(string dataFolder, IReadOnlyDictionary<string, string?>? environment = null, params string[] args) =>
+        StartAsync(Assembly, dataFolder, environment, args);
+
+    /// <summary>Starts another of the platform's programs, e.g. one service, and waits until it listens.</summary>
+    public static async Task<PlatformProcess> StartAsync(string assembly, string dataFolder, IReadOnlyDictionary<string, string?>? environment, IReadOnlyList<string> args)
     {
-        PlatformProcess platform = Launch(new Dictionary<string, string?>(environment ?? new Dictionary<string, string?>()) { ["MAAP_DATA_DIR"] = dataFolder }, args.Length > 0 ? args : ["--urls", "http://127.0.0.1:0"]);
+        var all = new Dictionary<string, string?>(environment ?? new Dictionary<string, string?>()) { ["MAAP_DATA_DIR"] = dataFolder };
+        PlatformProcess platform = Launch(all, args.Count > 0 ? args : ["--urls", "http://127.0.0.1:0"], null, assembly);
         try
         {
             Task ended = platform._process.WaitForExitAsync();
@@ -62,7 +70,7 @@ public sealed partial class PlatformProcess : IAsyncDisposable
     }
 
     /// <summary>Starts without waiting, for starts that are meant to fail.</summary>
-    public static PlatformProcess Launch(IReadOnlyDictionary<string, string?> environment, IReadOnlyList<string> args, string? workingDirectory = null)
+    public static PlatformProcess Launch(IReadOnlyDictionary<string, string?> environment, IReadOnlyList<string> args, string? workingDirectory = null, string? assembly = null)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -72,7 +80,7 @@ public sealed partial class PlatformProcess : IAsyncDisposable
             UseShellExecute = false,
             WorkingDirectory = workingDirectory ?? Path.GetTempPath(),
         };
-        start.ArgumentList.Add(Assembly);
+        start.ArgumentList.Add(assembly ?? Assembly);
         foreach (string arg in args) start.ArgumentList.Add(arg);
         foreach (string name in OfTheMachine) start.Environment.Remove(name);
         foreach ((string name, string? value) in environment) start.Environment[name] = value;

@@ -4,7 +4,7 @@ using MultiAgent.Messaging;
 namespace MultiAgent.Analytics.Journeys;
 
 /// <summary>Stores the journeys that the platform records itself.</summary>
-internal sealed class JourneyConsumer(JourneyStore store) : IEventConsumer
+internal sealed class JourneyConsumer(IJourneyStore store) : IEventConsumer
 {
     public string Name => "analytics-journeys";
 

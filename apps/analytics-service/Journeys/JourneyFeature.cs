@@ -8,6 +8,7 @@ using Microsoft.Extensions.Hosting;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Contracts.Identity;
+using MultiAgent.Data;
 using MultiAgent.Hosting.Api;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
@@ -28,7 +29,7 @@ internal static class JourneyFeature
         services.AddOptions<JourneyOptions>().BindConfiguration("Journeys")
             .Validate(o => o.AbandonAfterMinutes >= 1, "Journeys:AbandonAfterMinutes must be 1 or more.")
             .Validate(o => o.SweepSeconds >= 1, "Journeys:SweepSeconds must be 1 or more.").ValidateOnStart();
-        services.AddSingleton<JourneyStore>();
+        services.AddStore<IJourneyStore, SqliteJourneyStore, PostgresJourneyStore>();
         services.AddSingleton<Journeys>();
         services.AddEventConsumer<JourneyConsumer>();
         services.AddEventConsumer<RunEndConsumer>();
@@ -44,8 +45,8 @@ internal static class JourneyFeature
             .RequireScope(Scopes.JourneysWrite).WithSummary("End a journey that reached its goal");
         group.MapPost("/{id}/abandon", (HttpContext context, string id, EndJourney? body, Journeys journeys) => journeys.EndAsync(context, id, "abandoned", body))
             .RequireScope(Scopes.JourneysWrite).WithSummary("End a journey that was given up");
-        group.MapGet("", List).RequireScope(Scopes.AnalyticsRead).WithSummary("Journeys, newest first");
-        group.MapGet("/{id}", Get).RequireScope(Scopes.AnalyticsRead).WithSummary("One journey with its steps");
+        group.MapGet("", ListAsync).RequireScope(Scopes.AnalyticsRead).WithSummary("Journeys, newest first");
+        group.MapGet("/{id}", GetAsync).RequireScope(Scopes.AnalyticsRead).WithSummary("One journey with its steps");
     }
 
     private static async Task<Results<Created<JourneyItem>, ProblemHttpResult>> StartAsync(HttpContext context, StartJourney body, Journeys journeys)
@@ -55,7 +56,7 @@ internal static class JourneyFeature
         if (body.UserId?.Length > MaxText) errors["userId"] = [$"at most {MaxText} characters"];
         CheckMetadata(body.Metadata, errors);
         if (errors.Count > 0) return Problems.Invalid(errors);
-        JourneyItem item = await journeys.StartAsync(context.GetCaller(), body);
+        JourneyItem item = await journeys.StartAsync(context, body);
         return TypedResults.Created($"/api/v1/journeys/{item.Id}", item);
     }
 
@@ -67,18 +68,18 @@ internal static class JourneyFeature
         return errors.Count > 0 ? Problems.Invalid(errors) : await journeys.ChangeAsync(context, id, "step", body.Name, body.Metadata);
     }
 
-    private static Ok<Page<JourneyItem>> List(HttpContext context, JourneyStore store, TimeProvider time,
+    private static async Task<Ok<Page<JourneyItem>>> ListAsync(HttpContext context, IJourneyStore store, TimeProvider time,
         DateTimeOffset? from, DateTimeOffset? to, string? type, string? status, string? userId, int? limit, string? cursor)
     {
         PageRequest page = PageRequest.Of(limit, cursor);
         if (status is not (null or "active" or "completed" or "abandoned" or "failed"))
             throw new ApiException(400, ErrorCodes.ValidationFailed, "'status' is one of active, completed, abandoned, failed.", "status");
         var filter = new JourneyFilter(context.GetCaller().TenantId, TimeRange.Of(from, to, time), type, status, userId);
-        return TypedResults.Ok(Page<JourneyItem>.From(store.List(filter, page.After, page.Limit + 1), page.Limit, j => j.Id));
+        return TypedResults.Ok(Page<JourneyItem>.From(await store.ListAsync(filter, page.After, page.Limit + 1), page.Limit, j => j.Id));
     }
 
-    private static Results<Ok<JourneyItem>, ProblemHttpResult> Get(HttpContext context, string id, JourneyStore store) =>
-        Ids.IsValid(id, "jrn") && store.Find(context.GetCaller().TenantId, id) is { } item ? TypedResults.Ok(item) : Problems.NotFound("The journey");
+    private static async Task<Results<Ok<JourneyItem>, ProblemHttpResult>> GetAsync(HttpContext context, string id, IJourneyStore store) =>
+        Ids.IsValid(id, "jrn") && await store.FindAsync(context.GetCaller().TenantId, id) is { } item ? TypedResults.Ok(item) : Problems.NotFound("The journey");
 
     private static void CheckMetadata(IReadOnlyDictionary<string, string>? metadata, Dictionary<string, string[]> errors)
     {
@@ -88,15 +89,16 @@ internal static class JourneyFeature
     }
 
     /// <summary>Changes journeys on behalf of a caller.</summary>
-    internal sealed class Journeys(JourneyStore store, JourneyMetrics metrics, TimeProvider time)
+    internal sealed class Journeys(IJourneyStore store, JourneyMetrics metrics, TimeProvider time)
     {
-        public async Task<JourneyItem> StartAsync(Caller caller, StartJourney body)
+        public async Task<JourneyItem> StartAsync(HttpContext context, StartJourney body)
         {
+            Caller caller = context.GetCaller();
             DateTimeOffset now = time.GetUtcNow();
             var change = new JourneyChange
             {
-                Id = Ids.New("jch", now),
-                JourneyId = Ids.New("jrn", now),
+                Id = context.NewId("jch", now),
+                JourneyId = context.NewId("jrn", now),
                 TenantId = caller.TenantId,
                 Kind = "started",
                 Type = body.Type!,
@@ -104,9 +106,9 @@ internal static class JourneyFeature
                 At = now,
                 Metadata = body.Metadata,
             };
-            await store.ApplyAsync([change]);
+            await store.ApplyAsync((JourneyChange[])[change]);
             metrics.Count(change);
-            return store.Find(caller.TenantId, change.JourneyId)!;
+            return (await store.FindAsync(caller.TenantId, change.JourneyId))!;
         }
 
         public async Task<Results<Ok<JourneyItem>, ProblemHttpResult>> EndAsync(HttpContext context, string id, string kind, EndJourney? body) =>
@@ -117,7 +119,7 @@ internal static class JourneyFeature
             string tenantId = context.GetCaller().TenantId;
             if (!Ids.IsValid(id, "jrn")) return Problems.NotFound("The journey");
             DateTimeOffset now = time.GetUtcNow();
-            var change = new JourneyChange { Id = Ids.New("jch", now), JourneyId = id, TenantId = tenantId, Kind = kind, Type = "", At = now, Step = text, Metadata = metadata };
+            var change = new JourneyChange { Id = context.NewId("jch", now), JourneyId = id, TenantId = tenantId, Kind = kind, Type = "", At = now, Step = text, Metadata = metadata };
             switch (await store.TryApplyAsync(change))
             {
                 case false:
@@ -125,7 +127,7 @@ internal static class JourneyFeature
                 case null:
                     return Problems.Conflict("The journey has ended already.");
             }
-            JourneyItem item = store.Find(tenantId, id)!;
+            JourneyItem item = (await store.FindAsync(tenantId, id))!;
             if (kind == "step") metrics.Stepped(item.Type);
             else metrics.Ended(item.Type, kind, item.DurationMs);
             return TypedResults.Ok(item);

@@ -8,7 +8,7 @@ namespace MultiAgent.Analytics.Journeys;
 /// Ends the journeys of runs. The orchestrator records the end itself too, but after the run's end is stored; a process that
 /// dies in between would leave the journey open, and this event leaves together with the run's end.
 /// </summary>
-internal sealed class RunEndConsumer(JourneyStore store) : IEventConsumer
+internal sealed class RunEndConsumer(IJourneyStore store) : IEventConsumer
 {
     public string Name => "analytics-run-ends";
 

@@ -4,7 +4,7 @@ using MultiAgent.Messaging;
 namespace MultiAgent.Analytics.Usage;
 
 /// <summary>Stores metered usage.</summary>
-internal sealed class UsageConsumer(UsageStore store) : IEventConsumer
+internal sealed class UsageConsumer(IUsageStore store) : IEventConsumer
 {
     public string Name => "analytics-usage";
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts.Identity;
+using MultiAgent.Data;
 using MultiAgent.Hosting.Api;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Identity;
@@ -16,33 +17,33 @@ internal static class UsageFeature
 {
     public static void AddUsage(this IServiceCollection services)
     {
-        services.AddSingleton<UsageStore>();
+        services.AddStore<IUsageStore, SqliteUsageStore, PostgresUsageStore>();
         services.AddEventConsumer<UsageConsumer>();
     }
 
     public static void MapUsage(this IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup("/api/v1/usage").WithTags("Usage").RequireScope(Scopes.AnalyticsRead);
-        group.MapGet("", Summarize).WithSummary("Usage and cost in a time range, grouped")
+        group.MapGet("", SummarizeAsync).WithSummary("Usage and cost in a time range, grouped")
             .WithDescription("groupBy takes one or more of model, provider, agent, apiKey, user, operation, status, day, hour, separated by commas. Days and hours are UTC.");
-        group.MapGet("/records", List).WithSummary("Single usage records, newest first");
+        group.MapGet("/records", ListAsync).WithSummary("Single usage records, newest first");
     }
 
-    private static Ok<UsageSummary> Summarize(HttpContext context, UsageStore store, TimeProvider time,
+    private static async Task<Ok<UsageSummary>> SummarizeAsync(HttpContext context, IUsageStore store, TimeProvider time,
         DateTimeOffset? from, DateTimeOffset? to, string? groupBy, string? model, string? agent, string? apiKey)
     {
         TimeRange range = TimeRange.Of(from, to, time);
         var filter = new UsageFilter(context.GetCaller().TenantId, range, model, agent, apiKey);
         IReadOnlyList<UsageGrouping> groups = UsageGrouping.Parse(groupBy);
-        return TypedResults.Ok(new UsageSummary(range.From, range.To, [.. groups.Select(g => g.Name)], store.Summarize(filter, groups), store.Summarize(filter, [])[0]));
+        return TypedResults.Ok(new UsageSummary(range.From, range.To, [.. groups.Select(g => g.Name)], await store.SummarizeAsync(filter, groups), (await store.SummarizeAsync(filter, []))[0]));
     }
 
-    private static Ok<Page<UsageItem>> List(HttpContext context, UsageStore store, TimeProvider time,
+    private static async Task<Ok<Page<UsageItem>>> ListAsync(HttpContext context, IUsageStore store, TimeProvider time,
         DateTimeOffset? from, DateTimeOffset? to, string? model, string? agent, string? apiKey, int? limit, string? cursor)
     {
         PageRequest page = PageRequest.Of(limit, cursor);
         var filter = new UsageFilter(context.GetCaller().TenantId, TimeRange.Of(from, to, time), model, agent, apiKey);
-        return TypedResults.Ok(Page<UsageItem>.From(store.List(filter, page.After, page.Limit + 1), page.Limit, UsageStore.PositionOf));
+        return TypedResults.Ok(Page<UsageItem>.From(await store.ListAsync(filter, UsagePosition.Parse(page.After), page.Limit + 1), page.Limit, u => UsagePosition.Of(u).ToString()));
     }
 }
 

@@ -1,11 +1,30 @@
 using System.Text.Json;
-using MultiAgent.Data.Sqlite;
 
 namespace MultiAgent.Analytics.Usage;
 
+/// <summary>Takes the values of one usage record after the other; what gets no value is null, or zero where the column has no null.</summary>
+internal interface IUsageRow
+{
+    /// <summary>A new record begins; what an earlier one left half way is forgotten.</summary>
+    void Begin();
+
+    /// <param name="column">Position in <see cref="UsageRecordReader.Columns"/>.</param>
+    /// <param name="utf8">Points into the batch: valid until <see cref="End"/>.</param>
+    void Text(int column, ReadOnlySpan<byte> utf8);
+
+    void Text(int column, string text);
+
+    void Integer(int column, long value);
+
+    void Real(int column, double value);
+
+    /// <summary>The record is whole.</summary>
+    void End();
+}
+
 /// <summary>
-/// Carries usage records from the event's JSON (<see cref="Contracts.Events.UsageBatch"/>) into the table without making
-/// objects of them: metering is on every request, and texts go from UTF-8 to UTF-8.
+/// Reads usage records from the event's JSON (<see cref="Contracts.Events.UsageBatch"/>) into the rows of a table without making
+/// objects of them: metering is on every request, and texts go from UTF-8 to UTF-8. Flags and times are integers (milliseconds), costs are pico dollars.
 /// </summary>
 internal static class UsageRecordReader
 {
@@ -20,7 +39,16 @@ internal static class UsageRecordReader
         new("error_code", Kind.Text), new("stream", Kind.Boolean), new("attempt", Kind.Integer), new("latency_ms", Kind.Real), new("first_token_ms", Kind.OptionalReal), new("at", Kind.Time, true),
     ];
 
-    private enum Kind
+    /// <summary>The columns in the order of the values.</summary>
+    public static IReadOnlyList<string> Columns { get; } = [.. Members.Select(m => m.Text == "cost_usd" ? "cost_pico_usd" : m.Text)];
+
+    public static Kind KindOf(int column) => Members[column].Kind;
+
+    /// <summary>True when the column holds zero where a record has no value.</summary>
+    public static bool IsNumber(int column) => Members[column].Kind is Kind.Integer or Kind.Boolean or Kind.Real;
+
+    /// <summary>What a column holds.</summary>
+    internal enum Kind
     {
         Text,
         Integer,
@@ -31,35 +59,21 @@ internal static class UsageRecordReader
         Time,
     }
 
-    /// <summary>The statement that <see cref="InsertAll"/> fills: a parameter per member, in the order of the table above.</summary>
-    public const string Insert = """
-        INSERT OR IGNORE INTO usage (id, tenant_id, api_key_id, user_id, request_id, run_id, agent, operation, requested_model, model, provider, input_tokens,
-            cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, cost_pico_usd, status, error_code, stream, attempt, latency_ms, first_token_ms, at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
-        """;
-
-    /// <summary>Inserts every record of one batch.</summary>
-    /// <exception cref="JsonException">The batch is malformed.</exception>
-    public static unsafe void InsertAll(ReadOnlySpan<byte> batch, SqliteStatement insert)
-    {
-        fixed (byte* pinned = batch) InsertPinned(batch, insert);
-    }
-
-    private static void InsertPinned(ReadOnlySpan<byte> batch, SqliteStatement insert)
+    /// <summary>Reads every record of one batch.</summary>
+    /// <exception cref="JsonException">The batch is malformed; records before the fault have been given out.</exception>
+    public static void ReadAll<TRow>(ReadOnlySpan<byte> batch, ref TRow row) where TRow : struct, IUsageRow
     {
         var json = new Utf8JsonReader(batch);
         Expect(ref json, JsonTokenType.StartObject);
         Expect(ref json, JsonTokenType.PropertyName);
         if (!json.ValueTextEquals("records"u8)) throw new JsonException("The event holds no usage records.");
         Expect(ref json, JsonTokenType.StartArray);
-        while (json.Read() && json.TokenType == JsonTokenType.StartObject) InsertOne(ref json, insert);
+        while (json.Read() && json.TokenType == JsonTokenType.StartObject) ReadOne(ref json, ref row);
     }
 
-    private static void InsertOne(ref Utf8JsonReader json, SqliteStatement insert)
+    private static void ReadOne<TRow>(ref Utf8JsonReader json, ref TRow row) where TRow : struct, IUsageRow
     {
-        // A record that failed half way may have left its values.
-        insert.Reset();
-        for (int i = 0; i < Members.Length; i++) BindDefault(insert, i);
+        row.Begin();
         uint required = 0;
         int next = 0;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
@@ -74,45 +88,46 @@ internal static class UsageRecordReader
             }
             next = member + 1;
             if (json.TokenType == JsonTokenType.Null) continue;
-            Bind(ref json, insert, member);
+            Read(ref json, ref row, member);
             if (Members[member].Required) required |= 1u << member;
         }
         for (int i = 0; i < Members.Length; i++)
             if (Members[i].Required && (required & (1u << i)) == 0) throw new JsonException($"A usage record lacks '{Members[i].Text}'.");
-        insert.Execute();
+        row.End();
     }
 
-    private static void BindDefault(SqliteStatement insert, int member)
+    private static void Read<TRow>(ref Utf8JsonReader json, ref TRow row, int column) where TRow : struct, IUsageRow
     {
-        // Texts and optional numbers are null unless bound.
-        if (Members[member].Kind is Kind.Integer or Kind.Boolean or Kind.Real) insert.Bind(member + 1, 0L);
-    }
-
-    private static void Bind(ref Utf8JsonReader json, SqliteStatement insert, int member)
-    {
-        int parameter = member + 1;
-        switch (Members[member].Kind)
+        Kind kind = Members[column].Kind;
+        bool fits = kind switch
         {
-            case Kind.Text when json.TokenType == JsonTokenType.String && !json.ValueIsEscaped:
-                insert.BindPinned(parameter, json.ValueSpan);
+            Kind.Text or Kind.Time => json.TokenType == JsonTokenType.String,
+            Kind.Boolean => json.TokenType is JsonTokenType.True or JsonTokenType.False,
+            _ => json.TokenType == JsonTokenType.Number,
+        };
+        if (!fits) throw new JsonException($"'{Members[column].Text}' of a usage record is of another type.");
+        switch (kind)
+        {
+            case Kind.Text when !json.ValueIsEscaped:
+                row.Text(column, json.ValueSpan);
                 break;
             case Kind.Text:
-                insert.Bind(parameter, json.GetString());
+                row.Text(column, json.GetString()!);
                 break;
             case Kind.Integer:
-                insert.Bind(parameter, json.GetInt64());
+                row.Integer(column, json.GetInt64());
                 break;
             case Kind.Real or Kind.OptionalReal:
-                insert.Bind(parameter, (double?)json.GetDouble());
+                row.Real(column, json.GetDouble());
                 break;
             case Kind.Boolean:
-                insert.Bind(parameter, json.GetBoolean());
+                row.Integer(column, json.GetBoolean() ? 1 : 0);
                 break;
             case Kind.Cost:
-                insert.Bind(parameter, (long)decimal.Round(json.GetDecimal() * PicoPerUsd));
+                row.Integer(column, (long)decimal.Round(json.GetDecimal() * PicoPerUsd));
                 break;
             case Kind.Time:
-                insert.Bind(parameter, json.GetDateTimeOffset());
+                row.Integer(column, json.GetDateTimeOffset().ToUnixTimeMilliseconds());
                 break;
         }
     }

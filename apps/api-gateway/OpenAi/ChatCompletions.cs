@@ -24,27 +24,36 @@ internal sealed class ChatCompletions(
     private readonly int _maxDepth = limits.Value.MaxJsonDepth;
     private readonly TimeSpan _bodyLimit = TimeSpan.FromSeconds(limits.Value.RequestTimeoutSeconds);
 
-    public async Task HandleAsync(HttpContext context)
+    public Task HandleAsync(HttpContext context)
+    {
+        ValueTask<RequestBytes> read = RequestBytes.ReadAsync(context.Request, _bodyLimit, context.RequestAborted);
+        // Nearly every body is there at once, and then one state machine does for the request.
+        return read.IsCompletedSuccessfully ? RelayAsync(context, read.Result) : AwaitedAsync(context, read);
+    }
+
+    private async Task AwaitedAsync(HttpContext context, ValueTask<RequestBytes> read) => await RelayAsync(context, await read);
+
+    private Task RelayAsync(HttpContext context, RequestBytes body)
     {
         RequestInfo info = RequestInfo.Of(context);
-        using RequestBytes body = await RequestBytes.ReadAsync(context.Request, _bodyLimit, context.RequestAborted);
-        RequestEnvelope envelope;
         try
         {
-            envelope = RequestEnvelope.Parse(body.Memory.Span, ModelOperation.Chat, _maxDepth);
+            RequestEnvelope envelope = RequestEnvelope.Parse(body.Memory.Span, ModelOperation.Chat, _maxDepth);
             if (!envelope.HasInput || envelope.ItemCount == 0) throw new EnvelopeException("'messages' must hold at least one message.", "messages");
+            return envelope.Model.StartsWith(AgentPrefix, StringComparison.Ordinal)
+                ? RelayAgentAsync(context, info, body, envelope)
+                : RelayModelAsync(context, info, body, envelope);
         }
         catch (EnvelopeException e)
         {
-            await ErrorWriter.WriteAsync(context, 400, e.TooDeep ? ErrorCodes.JsonTooDeep : e.Param is null ? ErrorCodes.InvalidJson : ErrorCodes.InvalidRequest, e.Message, e.Param);
-            return;
+            body.Dispose();
+            return ErrorWriter.WriteAsync(context, 400, e.TooDeep ? ErrorCodes.JsonTooDeep : e.Param is null ? ErrorCodes.InvalidJson : ErrorCodes.InvalidRequest, e.Message, e.Param);
         }
-        if (envelope.Model.StartsWith(AgentPrefix, StringComparison.Ordinal)) await RelayAgentAsync(context, info, body.Memory, envelope);
-        else await RelayModelAsync(context, info, body.Memory, envelope);
     }
 
-    private async Task RelayModelAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
+    private async Task RelayModelAsync(HttpContext context, RequestInfo info, RequestBytes body, RequestEnvelope envelope)
     {
+        using RequestBytes held = body;
         Caller caller = info.Caller!;
         metrics.Requested("model");
         var books = new CompletionBooks(journeys, metrics, context, info, envelope.User);
@@ -52,7 +61,7 @@ internal sealed class ChatCompletions(
         {
             await using ModelExchange exchange = await models.SendAsync(new ModelCall
             {
-                Body = body,
+                Body = body.Memory,
                 Envelope = envelope,
                 Usage = new UsageContext { TenantId = caller.TenantId, ApiKeyId = caller.ApiKeyId, UserId = caller.UserId, RequestId = info.RequestId },
             }, context.RequestAborted);
@@ -80,14 +89,15 @@ internal sealed class ChatCompletions(
         }
     }
 
-    private async Task RelayAgentAsync(HttpContext context, RequestInfo info, ReadOnlyMemory<byte> body, RequestEnvelope envelope)
+    private async Task RelayAgentAsync(HttpContext context, RequestInfo info, RequestBytes body, RequestEnvelope envelope)
     {
+        using RequestBytes held = body;
         // The orchestrator keeps the books of its runs.
         await using IAgentCompletion completion = await agents.CompleteAsync(new AgentCompletionRequest
         {
             Caller = info.Caller!,
             Agent = envelope.Model[AgentPrefix.Length..],
-            Body = body,
+            Body = body.Memory,
             Stream = envelope.Stream,
             RequestId = info.RequestId,
             IdempotencyKey = context.Request.IdempotencyKey(),

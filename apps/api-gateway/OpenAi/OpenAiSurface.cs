@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts.Identity;
+using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
 
@@ -28,11 +29,11 @@ internal static class OpenAiSurface
         Embeddings embeddings = routes.ServiceProvider.GetRequiredService<Embeddings>();
 
         // Handlers of the bare context: the bodies pass through as bytes.
-        group.MapPost("/chat/completions", (Delegate)chat.HandleAsync).Idempotent()
+        group.MapPost("/chat/completions", (Delegate)chat.HandleAsync).Idempotent().WithMetadata(new ReadsOwnBody())
             .WithSummary("Answer a chat with a model (provider/model, an alias, auto) or an agent (agent/<slug>)")
             .WithDescription("The OpenAI chat completions format, streaming included.")
             .Accepts<ChatCompletionShape>("application/json", "*/*").Produces(200, contentType: "application/json");
-        group.MapPost("/embeddings", (Delegate)embeddings.HandleAsync).Idempotent()
+        group.MapPost("/embeddings", (Delegate)embeddings.HandleAsync).Idempotent().WithMetadata(new ReadsOwnBody())
             .WithSummary("Embed texts").Accepts<EmbeddingsShape>("application/json", "*/*").Produces(200, contentType: "application/json");
         group.MapGet("/models", ModelList.GetAll).WithSummary("The models and agents that can be named");
         group.MapGet("/models/{**id}", ModelList.GetOne).WithSummary("One model or agent");

@@ -25,9 +25,8 @@ internal static class ResponseRelay
                 continue;
             }
             response.ContentLength = read.Buffer.Length;
-            Copy(read.Buffer, response.BodyWriter);
+            await WriteAsync(read.Buffer, response.BodyWriter, context.RequestAborted);
             body.AdvanceTo(read.Buffer.End);
-            await response.BodyWriter.FlushAsync(context.RequestAborted);
             return;
         }
     }
@@ -60,9 +59,10 @@ internal static class ResponseRelay
                     stream.Enter();
                     try
                     {
-                        Copy(read.Buffer, output);
+                        // An answer that has come as a whole needs no chunks, and goes out in one piece.
+                        if (read.IsCompleted && !response.HasStarted) response.ContentLength = read.Buffer.Length;
+                        FlushResult flushed = await WriteAsync(read.Buffer, output, context.RequestAborted);
                         body.AdvanceTo(read.Buffer.End);
-                        FlushResult flushed = await output.FlushAsync(context.RequestAborted);
                         if (flushed.IsCompleted) return "abandoned";
                     }
                     finally
@@ -93,9 +93,11 @@ internal static class ResponseRelay
         }
     }
 
-    private static void Copy(in ReadOnlySequence<byte> from, PipeWriter to)
+    // In one call where it can be: what is written to the pipe before its first flush is copied once more, behind the headers.
+    private static ValueTask<FlushResult> WriteAsync(in ReadOnlySequence<byte> from, PipeWriter to, CancellationToken cancellationToken)
     {
-        if (from.IsSingleSegment) to.Write(from.FirstSpan);
-        else foreach (ReadOnlyMemory<byte> segment in from) to.Write(segment.Span);
+        if (from.IsSingleSegment) return to.WriteAsync(from.First, cancellationToken);
+        foreach (ReadOnlyMemory<byte> segment in from) to.Write(segment.Span);
+        return to.FlushAsync(cancellationToken);
     }
 }

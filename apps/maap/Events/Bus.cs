@@ -22,7 +22,7 @@ internal static class Bus
             using IHost host = builder.Build();
             // Connections that are closed asynchronously want the host to be disposed of in the same way.
             await using var services = (IAsyncDisposable)host;
-            foreach (RegisteredDatabase registered in host.Services.GetServices<RegisteredDatabase>().Where(_ => !nats)) Check(registered.Database);
+            if (!nats) foreach (SqliteDatabase database in host.Services.GetRequiredService<Databases>().Sqlite) Check(database);
             return await work(host.Services.GetRequiredService<IEventOperations>());
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

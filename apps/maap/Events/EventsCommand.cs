@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Messaging;
 using Spectre.Console;

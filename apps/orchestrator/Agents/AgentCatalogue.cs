@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.EntityFrameworkCore;
 using MultiAgent.Contracts.Clients;
+using MultiAgent.Data;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
@@ -10,14 +11,17 @@ namespace MultiAgent.Orchestrator.Agents;
 
 /// <summary>
 /// Finds agents by reference (<c>slug</c>, <c>slug@label</c>, <c>slug@version</c>) and keeps them compiled in memory. A change
-/// of an agent drops what is kept of it.
+/// of an agent drops what is kept of it. Where processes share the database, another one may have changed it: what a reference means is then looked up
+/// again after two seconds, and a version, which never changes, is not.
 /// </summary>
-internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry tools)
+internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry tools, Databases databases, TimeProvider time)
 {
     public const string DefaultLabel = "production";
     private const int MaxCached = 10_000;
 
-    private readonly ConcurrentDictionary<(string TenantId, string Reference), CompiledAgent> _byReference = new();
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
+
+    private readonly ConcurrentDictionary<(string TenantId, string Reference), (CompiledAgent Agent, long Read)> _byReference = new();
     private readonly ConcurrentDictionary<(string AgentId, int Version), CompiledAgent> _byVersion = new();
     private long _changes;
 
@@ -25,7 +29,8 @@ internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry 
     /// <param name="tenantId">The caller's tenant.</param>
     /// <param name="reference">Untrusted.</param>
     public ValueTask<CompiledAgent?> FindAsync(string tenantId, string reference, CancellationToken cancellationToken) =>
-        _byReference.TryGetValue((tenantId, reference), out CompiledAgent? agent) ? new(agent) : new(LoadAsync(tenantId, reference, cancellationToken));
+        _byReference.TryGetValue((tenantId, reference), out (CompiledAgent Agent, long Read) kept) && (!databases.UsesPostgres || time.GetElapsedTime(kept.Read) < Fresh)
+            ? new(kept.Agent) : new(LoadAsync(tenantId, reference, cancellationToken));
 
     /// <summary>A version by number, of a deleted agent too: a run keeps the version that it started with.</summary>
     public async ValueTask<CompiledAgent?> FindVersionAsync(string tenantId, string agentId, int version, CancellationToken cancellationToken)
@@ -63,10 +68,10 @@ internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry 
 
     private async Task<CompiledAgent?> LoadAsync(string tenantId, string reference, CancellationToken cancellationToken)
     {
-        long before = Volatile.Read(ref _changes);
+        long before = Volatile.Read(ref _changes), read = time.GetTimestamp();
         int at = reference.IndexOf('@');
         string slug = at < 0 ? reference : reference[..at], selector = at < 0 ? DefaultLabel : reference[(at + 1)..];
-        if (slug.Length is 0 or > 64 || selector.Length is 0 or > 32) return null;
+        if (slug.Length is 0 or > 64 || selector.Length is 0 or > 32 || reference.Contains('\0', StringComparison.Ordinal)) return null;
         await using OrchestratorDb context = db.Open(tenantId);
         string? agentId = await context.Agents.Where(a => a.Slug == slug && a.DeletedAt == null).Select(a => a.Id).SingleOrDefaultAsync(cancellationToken);
         if (agentId is null) return null;
@@ -83,7 +88,7 @@ internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry 
         if (Volatile.Read(ref _changes) == before)
         {
             if (_byReference.Count >= MaxCached) _byReference.Clear();
-            _byReference[(tenantId, reference)] = agent;
+            _byReference[(tenantId, reference)] = (agent, read);
             if (Volatile.Read(ref _changes) != before) _byReference.TryRemove((tenantId, reference), out _);
         }
         return agent;

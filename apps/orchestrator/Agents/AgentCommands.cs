@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using MultiAgent.Contracts;
+using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Storage;
 
@@ -102,7 +103,7 @@ internal sealed class AgentCommands(ServiceDb<OrchestratorDb> db, AgentCatalogue
     }
 
     // SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY
-    private static bool IsDuplicate(DbUpdateException e) => e.InnerException is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 };
+    private static bool IsDuplicate(DbUpdateException e) => e.InnerException is SqliteException { SqliteExtendedErrorCode: 2067 or 1555 } || PostgresFaults.IsDuplicate(e);
 
     private static AgentVersionEntity Version(string agentId, int number, AgentSpec spec, string? author, DateTimeOffset now) => new()
     {

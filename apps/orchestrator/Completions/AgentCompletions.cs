@@ -15,7 +15,7 @@ namespace MultiAgent.Orchestrator.Completions;
 /// the turn ends and the call goes out. A turn may mix both kinds: the agent's own calls of that turn are made and kept in
 /// the run, only the client's go out, and the request that brings their results starts a new run from the messages in it.
 /// </summary>
-internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine) : IAgentCompletions
+internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine, RunOutcomes outcomes) : IAgentCompletions
 {
     public async ValueTask<IAgentCompletion> CompleteAsync(AgentCompletionRequest request, CancellationToken cancellationToken)
     {
@@ -52,13 +52,19 @@ internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine) 
     /// <summary>What a client is told of a run that gave no answer.</summary>
     public static (int Status, string Code, string Message) Describe(RunOutcome? outcome) => outcome switch
     {
-        null => (503, ErrorCodes.Overloaded, "The server is stopping; the run goes on at its next start."),
+        null => (503, ErrorCodes.Overloaded, "The server is stopping; the run goes on without it."),
         { Run.Error: { } error } => (error.Status, error.Code, error.Message),
         _ => (400, ErrorCodes.RunCancelled, "The run was cancelled."),
     };
 
-    private static async ValueTask<IAgentCompletion> AnswerAsync(AgentCompletionRequest request, CompletionInput input, StartedRun started, CancellationToken cancellationToken)
+    private async ValueTask<IAgentCompletion> AnswerAsync(AgentCompletionRequest request, CompletionInput input, StartedRun started, CancellationToken cancellationToken)
     {
+        // In another process: its text cannot be followed here, but its answer can be told.
+        if (started is { Live: null, Outcome: null })
+        {
+            if (await outcomes.WaitAsync(started, cancellationToken) is not { } there) return AgentCompletion.Error(503, ErrorCodes.Overloaded, Describe(null).Message, runId: started.Run.Id, retryAfter: TimeSpan.FromSeconds(1));
+            started = started with { Outcome = there };
+        }
         var follower = new Follower(started.Live, cancellationToken);
         bool keep = false;
         try
@@ -72,7 +78,7 @@ internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine) 
             }
             else
             {
-                outcome = started.Outcome ?? await started.Live!.Outcome.WaitAsync(cancellationToken);
+                outcome = await outcomes.WaitAsync(started, cancellationToken);
                 if (outcome is { Run.Status: RunStatus.Completed, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
             }
             (int status, string code, string message) = Describe(outcome);

@@ -36,23 +36,23 @@ internal static class ConversationEndpoints
     public static void MapConversations(this IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup("/api/v1/conversations").WithTags("Conversations").RequireScope(Scopes.RunsRead);
-        group.MapGet("", List).WithSummary("List conversations, newest first");
+        group.MapGet("", ListAsync).WithSummary("List conversations, newest first");
         group.MapPost("", CreateAsync).RequireScope(Scopes.RunsWrite).Idempotent().WithSummary("Make an empty conversation");
-        group.MapGet("/{id}", Get).WithSummary("Get a conversation");
+        group.MapGet("/{id}", GetAsync).WithSummary("Get a conversation");
         group.MapPatch("/{id}", PatchAsync).RequireScope(Scopes.RunsWrite).WithSummary("Change the title");
         group.MapDelete("/{id}", DeleteAsync).RequireScope(Scopes.RunsWrite).WithSummary("Delete a conversation with its messages; its active runs are cancelled");
-        group.MapGet("/{id}/messages", Messages).WithSummary("List messages in order; with tools=true also the calls and results of tools");
+        group.MapGet("/{id}/messages", MessagesAsync).WithSummary("List messages in order; with tools=true also the calls and results of tools");
     }
 
-    private static Ok<Page<ConversationView>> List(HttpContext http, ConversationStore store, string? agent, int? limit, string? cursor)
+    private static async Task<Ok<Page<ConversationView>>> ListAsync(HttpContext http, IConversationStore store, string? agent, int? limit, string? cursor)
     {
         PageRequest page = PageRequest.Of(limit, cursor);
-        IReadOnlyList<ConversationRecord> list = store.List(http.GetCaller().TenantId, agent, page.After, page.Limit + 1);
+        IReadOnlyList<ConversationRecord> list = await store.ListAsync(http.GetCaller().TenantId, agent, page.After, page.Limit + 1);
         return TypedResults.Ok(Page<ConversationView>.From([.. list.Select(View)], page.Limit, c => c.Id));
     }
 
     private static async Task<Results<Created<ConversationView>, ProblemHttpResult>> CreateAsync(HttpContext http, ConversationRequest body,
-        ConversationStore store, AgentCatalogue agents, TimeProvider time, CancellationToken cancellationToken)
+        IConversationStore store, AgentCatalogue agents, TimeProvider time, CancellationToken cancellationToken)
     {
         Caller caller = http.GetCaller();
         var errors = new Dictionary<string, string[]>();
@@ -76,18 +76,18 @@ internal static class ConversationEndpoints
         return TypedResults.Created($"/api/v1/conversations/{conversation.Id}", View(conversation));
     }
 
-    private static Results<Ok<ConversationView>, ProblemHttpResult> Get(HttpContext http, ConversationStore store, string id) =>
-        store.Find(http.GetCaller().TenantId, id) is { } conversation ? TypedResults.Ok(View(conversation)) : Missing();
+    private static async Task<Results<Ok<ConversationView>, ProblemHttpResult>> GetAsync(HttpContext http, IConversationStore store, string id) =>
+        await store.FindAsync(http.GetCaller().TenantId, id) is { } conversation ? TypedResults.Ok(View(conversation)) : Missing();
 
-    private static async Task<Results<Ok<ConversationView>, ProblemHttpResult>> PatchAsync(HttpContext http, ConversationStore store, TimeProvider time, string id, ConversationPatch body)
+    private static async Task<Results<Ok<ConversationView>, ProblemHttpResult>> PatchAsync(HttpContext http, IConversationStore store, TimeProvider time, string id, ConversationPatch body)
     {
         string tenantId = http.GetCaller().TenantId;
         if (string.IsNullOrWhiteSpace(body.Title) || body.Title.Length > MaxTitle) return Problems.Invalid("title", $"is required and may have {MaxTitle} characters.");
         if (!await store.RenameAsync(tenantId, id, body.Title, time.GetUtcNow())) return Missing();
-        return store.Find(tenantId, id) is { } conversation ? TypedResults.Ok(View(conversation)) : Missing();
+        return await store.FindAsync(tenantId, id) is { } conversation ? TypedResults.Ok(View(conversation)) : Missing();
     }
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(HttpContext http, ConversationStore store, RunEngine engine, TimeProvider time, string id)
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteAsync(HttpContext http, IConversationStore store, RunEngine engine, TimeProvider time, string id)
     {
         string tenantId = http.GetCaller().TenantId;
         if (await store.DeleteAsync(tenantId, id, time.GetUtcNow()) is not { } active) return Missing();
@@ -95,13 +95,13 @@ internal static class ConversationEndpoints
         return TypedResults.NoContent();
     }
 
-    private static Results<Ok<Page<MessageView>>, ProblemHttpResult> Messages(HttpContext http, ConversationStore store, string id, bool? tools, int? limit, string? cursor)
+    private static async Task<Results<Ok<Page<MessageView>>, ProblemHttpResult>> MessagesAsync(HttpContext http, IConversationStore store, string id, bool? tools, int? limit, string? cursor)
     {
         string tenantId = http.GetCaller().TenantId;
         PageRequest page = PageRequest.Of(limit, cursor);
-        if (store.Find(tenantId, id) is null) return Missing();
+        if (await store.FindAsync(tenantId, id) is null) return Missing();
         long after = page.After is null ? 0 : long.TryParse(page.After, NumberStyles.None, CultureInfo.InvariantCulture, out long position) ? position : long.MaxValue;
-        IReadOnlyList<MessageRecord> rows = store.Messages(tenantId, id, tools ?? false, after, page.Limit + 1);
+        IReadOnlyList<MessageRecord> rows = await store.MessagesAsync(tenantId, id, tools ?? false, after, page.Limit + 1);
         Page<MessageRecord> records = Page<MessageRecord>.From(rows, page.Limit, m => m.Position.ToString(CultureInfo.InvariantCulture));
         return TypedResults.Ok(new Page<MessageView>([.. records.Data.Select(View)], records.NextCursor));
     }

@@ -7,4 +7,5 @@ namespace MultiAgent.Orchestrator.Conversations;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
 [JsonSerializable(typeof(ChatRequest))]
+[JsonSerializable(typeof(StartRunRequest))]
 internal sealed partial class ConversationJson : JsonSerializerContext;

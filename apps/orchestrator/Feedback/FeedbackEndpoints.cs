@@ -27,11 +27,11 @@ internal static class FeedbackEndpoints
     {
         RouteGroupBuilder group = routes.MapGroup("/api/v1").WithTags("Feedback").RequireScope(Scopes.RunsRead);
         group.MapPost("/messages/{id}/feedback", RecordAsync).RequireScope(Scopes.RunsWrite).Idempotent().WithSummary("Judge an agent's message; a second judgement replaces the first");
-        group.MapGet("/feedback", List).WithSummary("List feedback, newest first; filter by agent, rating, conversation and message");
-        group.MapGet("/conversations/{id}/feedback", ListOfConversation).WithSummary("List the feedback of a conversation");
+        group.MapGet("/feedback", ListAsync).WithSummary("List feedback, newest first; filter by agent, rating, conversation and message");
+        group.MapGet("/conversations/{id}/feedback", ListOfConversationAsync).WithSummary("List the feedback of a conversation");
     }
 
-    private static async Task<Results<Ok<FeedbackView>, ProblemHttpResult>> RecordAsync(HttpContext http, FeedbackStore store, string id, FeedbackRequest body)
+    private static async Task<Results<Ok<FeedbackView>, ProblemHttpResult>> RecordAsync(HttpContext http, IFeedbackStore store, string id, FeedbackRequest body)
     {
         var errors = new Dictionary<string, string[]>();
         if (body.Rating is null && body.Score is null) errors["rating"] = ["or 'score' is required."];
@@ -46,17 +46,17 @@ internal static class FeedbackEndpoints
             : Problems.NotFound("The agent's message");
     }
 
-    private static Ok<Page<FeedbackView>> List(HttpContext http, FeedbackStore store, string? agent, int? rating, string? conversation, string? message, int? limit, string? cursor) =>
-        TypedResults.Ok(Read(http, store, new FeedbackFilter(agent, rating, conversation, message), limit, cursor));
+    private static async Task<Ok<Page<FeedbackView>>> ListAsync(HttpContext http, IFeedbackStore store, string? agent, int? rating, string? conversation, string? message, int? limit, string? cursor) =>
+        TypedResults.Ok(await ReadAsync(http, store, new FeedbackFilter(agent, rating, conversation, message), limit, cursor));
 
-    private static Results<Ok<Page<FeedbackView>>, ProblemHttpResult> ListOfConversation(HttpContext http, FeedbackStore store, ConversationStore conversations, string id, int? limit, string? cursor) =>
-        conversations.Find(http.GetCaller().TenantId, id) is null
+    private static async Task<Results<Ok<Page<FeedbackView>>, ProblemHttpResult>> ListOfConversationAsync(HttpContext http, IFeedbackStore store, IConversationStore conversations, string id, int? limit, string? cursor) =>
+        await conversations.FindAsync(http.GetCaller().TenantId, id) is null
             ? Problems.NotFound("The conversation")
-            : TypedResults.Ok(Read(http, store, new FeedbackFilter(null, null, id, null), limit, cursor));
+            : TypedResults.Ok(await ReadAsync(http, store, new FeedbackFilter(null, null, id, null), limit, cursor));
 
-    private static Page<FeedbackView> Read(HttpContext http, FeedbackStore store, FeedbackFilter filter, int? limit, string? cursor)
+    private static async ValueTask<Page<FeedbackView>> ReadAsync(HttpContext http, IFeedbackStore store, FeedbackFilter filter, int? limit, string? cursor)
     {
         PageRequest page = PageRequest.Of(limit, cursor);
-        return Page<FeedbackView>.From(store.List(http.GetCaller().TenantId, filter, page.After, page.Limit + 1), page.Limit, f => f.Id);
+        return Page<FeedbackView>.From(await store.ListAsync(http.GetCaller().TenantId, filter, page.After, page.Limit + 1), page.Limit, f => f.Id);
     }
 }

@@ -55,14 +55,14 @@ internal static class ChatEndpoints
         .WithSummary("Send a message to an agent; the answer is JSON, or server-sent events with stream=true or Accept: text/event-stream");
 
     private static async Task<Results<Ok<ChatResponse>, RunStreamResult, ProblemHttpResult>> ChatAsync(HttpContext http, ChatRequest body,
-        AgentCatalogue agents, ConversationStore conversations, RunEngine engine, TimeProvider time, CancellationToken cancellationToken)
+        AgentCatalogue agents, IConversationStore conversations, RunEngine engine, RunOutcomes outcomes, TimeProvider time, CancellationToken cancellationToken)
     {
         Caller caller = http.GetCaller();
         if (Check(body) is { Count: > 0 } errors) return Problems.Invalid(errors);
         string? reference = body.Agent;
         if (body.ConversationId is { } conversationId)
         {
-            if (conversations.Find(caller.TenantId, conversationId) is not { } conversation) return Problems.NotFound("The conversation");
+            if (await conversations.FindAsync(caller.TenantId, conversationId) is not { } conversation) return Problems.NotFound("The conversation");
             reference ??= conversation.Agent;
         }
         if (reference is null) return Problems.Invalid("agent", "is required: this conversation has no agent yet.");
@@ -94,7 +94,7 @@ internal static class ChatEndpoints
         });
         if (stream) return new RunStreamResult(started.Run, started.Live, LiveCursor.FromStart, forChat: true);
         // The client may leave: the run goes on all the same.
-        RunOutcome outcome = started.Outcome ?? await started.Live!.Outcome.WaitAsync(cancellationToken)
+        RunOutcome outcome = started.Outcome ?? await outcomes.WaitAsync(started, cancellationToken)
             ?? throw new ApiException(503, ErrorCodes.Overloaded, $"The server is stopping. Run {started.Run.Id} goes on at its next start; read its events.") { RetryAfter = TimeSpan.FromSeconds(5) };
         if (outcome.Run.Error is { } error) return Problems.Of(error.Status, error.Code, $"{error.Message} (run {outcome.Run.Id})");
         return TypedResults.Ok(Answer(outcome));

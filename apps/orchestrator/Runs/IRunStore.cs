@@ -1,11 +1,13 @@
 using MultiAgent.Contracts.Events;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>
 /// Keeps runs, their logs and the messages of conversations. Every method that writes is one transaction and returns once it
-/// is durable. The tenant is part of every look-up: another tenant's id names nothing.
+/// is durable. The tenant is part of every look-up: another tenant's id names nothing. What is embedded reads without waiting,
+/// and its tasks are complete when they are returned.
 /// </summary>
 internal interface IRunStore
 {
@@ -16,39 +18,45 @@ internal interface IRunStore
     Task<AcceptOutcome> AcceptAsync(NewRun run);
 
     /// <summary>Appends one step's events and messages, and the run's end when it has come, with the event that tells it.</summary>
+    /// <exception cref="LeaseLostException">The run is not held under the epoch that the write carries, or has ended; nothing was written.</exception>
     Task AppendAsync(RunWrite write);
 
-    /// <summary>Marks the conversation's oldest waiting run as running and returns its id, unless another one is running or none waits.</summary>
-    Task<string?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now);
+    /// <summary>Marks the conversation's oldest waiting run as running and returns it, unless another one is running or none waits.</summary>
+    Task<StartedNext?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now);
 
     /// <summary>Ends a waiting run; false when it is not waiting any more.</summary>
     Task<bool> CancelQueuedAsync(RunWrite write);
 
-    RunRecord? Find(string tenantId, string runId);
+    ValueTask<RunRecord?> FindAsync(string tenantId, string runId);
 
-    RunRecord? FindByKey(string tenantId, string idempotencyKey);
+    ValueTask<RunRecord?> FindByKeyAsync(string tenantId, string idempotencyKey);
 
     /// <summary>Events after a position, in order, at most <paramref name="limit"/>.</summary>
-    IReadOnlyList<RunEvent> Events(string tenantId, string runId, long afterSeq, int limit);
+    ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit);
 
     /// <summary>The data of the run's last event of a type; null when it has none.</summary>
-    byte[]? LastEvent(string tenantId, string runId, string type);
+    ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type);
 
     /// <summary>Runs, newest first.</summary>
-    IReadOnlyList<RunRecord> List(string tenantId, RunFilter filter, string? beforeId, int limit);
-
-    /// <summary>All tenants' runs that have not ended, oldest first: what a start takes up again.</summary>
-    IReadOnlyList<RunRecord> Unfinished(string? afterId, int limit);
+    ValueTask<IReadOnlyList<RunRecord>> ListAsync(string tenantId, RunFilter filter, string? beforeId, int limit);
 
     /// <summary>Forgets up to <paramref name="batch"/> idempotency keys of runs that were accepted before a time; returns how many.</summary>
     Task<int> ForgetKeysAsync(DateTimeOffset before, int batch);
 
     /// <summary>The newest messages of a conversation in the OpenAI dialect, oldest first, without those of one run.</summary>
-    IReadOnlyList<byte[]> History(string tenantId, string conversationId, string exceptRunId, int limit);
+    ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit);
 }
 
+/// <summary>A run whose turn has come, and the process that is to work on it.</summary>
+internal sealed record StartedNext(string RunId, string? Owner);
+
 /// <summary>What a list of runs is narrowed to.</summary>
-internal readonly record struct RunFilter(RunStatus? Status, string? Agent, string? ConversationId);
+/// <param name="Status">Only those that stand so.</param>
+/// <param name="Agent">Slug of an agent or workflow.</param>
+/// <param name="ConversationId">Only those of a conversation.</param>
+/// <param name="ParentRunId">Those that are steps of this run; without it, those that are steps of none.</param>
+/// <param name="Kind">Only those of a kind.</param>
+internal readonly record struct RunFilter(RunStatus? Status, string? Agent, string? ConversationId, string? ParentRunId = null, RunKind? Kind = null);
 
 /// <summary>A run to be accepted.</summary>
 internal sealed class NewRun
@@ -69,6 +77,9 @@ internal sealed class NewRun
 
     /// <summary>Title of a conversation that is made, or has none yet.</summary>
     public string? Title { get; init; }
+
+    /// <summary>How long the process may be silent before another takes the run up.</summary>
+    public TimeSpan Lease { get; init; }
 
     public BusyPolicy OnBusy { get; init; }
 
@@ -91,6 +102,15 @@ internal sealed class RunWrite
 
     /// <summary>Leaves with the end through the outbox.</summary>
     public EventEnvelope? Event { get; init; }
+
+    /// <summary>What the run begins to wait for.</summary>
+    public IReadOnlyList<Waits.RunWait> Waits { get; init; } = [];
+
+    /// <summary>Waits whose outcome is in these events, or that are given up with them.</summary>
+    public IReadOnlyList<string> ClosedWaits { get; init; } = [];
+
+    /// <summary>The run stops being worked on with this write, until then or until one of its waits is resolved.</summary>
+    public Waits.Parking? Parks { get; init; }
 }
 
 /// <summary>How a run was accepted, or why not.</summary>

@@ -16,6 +16,8 @@ internal enum StopCause
     Superseded,
     /// <summary>The process ends; the run stays unfinished and the next start takes it up.</summary>
     Shutdown,
+    /// <summary>Another process works on the run now, or may soon: this one must not.</summary>
+    LeaseLost,
 }
 
 /// <summary>A position of a reader in a live run: the last event seen, and how much of the message in the making.</summary>
@@ -39,7 +41,7 @@ internal readonly record struct LiveItem(RunEvent? Event, ReadOnlyMemory<byte> T
 /// A run in this process that has not ended: what its readers follow and how it is stopped. Readers pull: each has its
 /// cursor, and whoever is slow gets several deltas as one, so that nothing queues up.
 /// </summary>
-internal sealed class LiveRun(RunRecord record, CompiledAgent agent, RunInput input)
+internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput input)
 {
     // A reader that is further behind reads the store.
     private const int MaxTail = 256;
@@ -50,13 +52,17 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent agent, RunInput in
     private ArrayBufferWriter<byte>? _text;
     private TaskCompletionSource? _changed;
     private CancellationTokenSource? _cancellation;
+    private CancellationTokenSource? _abandoned;
+    private bool _isAbandoned;
     private StopCause _cause;
     private int _followers;
+    private int _taken;
     private int _message;
     private bool _closed;
 
     public RunRecord Record { get; } = record;
-    public CompiledAgent Agent { get; } = agent;
+    /// <summary>Null when the run is a workflow's.</summary>
+    public CompiledAgent? Agent { get; } = agent;
     public RunInput Input { get; } = input;
 
     /// <summary>Events that an earlier process logged: they are in the store only.</summary>
@@ -74,10 +80,25 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent agent, RunInput in
         get { lock (_lock) return _cancellation is not null; }
     }
 
+    /// <summary>True for the first caller, who begins the run: its turn may be told on more than one way.</summary>
+    public bool TryTake() => Interlocked.Exchange(ref _taken, 1) == 0;
+
     public StopCause Cause
     {
         get { lock (_lock) return _cause; }
     }
+
+    /// <summary>Fires when the process stops or has lost the run, whatever was asked of it before.</summary>
+    public CancellationToken Abandoned
+    {
+        get
+        {
+            lock (_lock) return _isAbandoned ? new CancellationToken(true) : (_abandoned ??= new CancellationTokenSource()).Token;
+        }
+    }
+
+    /// <summary>Called when something that the run waits for may have come.</summary>
+    public Action? Nudged { get; set; }
 
     /// <summary>Starts the run's clock. The token fires when it is stopped or its time is up.</summary>
     public CancellationToken Begin(TimeSpan maxTime, TimeProvider time)
@@ -96,6 +117,7 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent agent, RunInput in
     public void Stop(StopCause cause)
     {
         CancellationTokenSource? cancellation;
+        if (cause is StopCause.Shutdown or StopCause.LeaseLost) Abandon();
         lock (_lock)
         {
             if (_cause != StopCause.None || _closed) return;
@@ -110,6 +132,13 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent agent, RunInput in
         {
             // The run ended between the lock and here.
         }
+    }
+
+    private void Abandon()
+    {
+        CancellationTokenSource? abandoned;
+        lock (_lock) (abandoned, _isAbandoned) = (_abandoned, true);
+        abandoned?.Cancel();
     }
 
     /// <summary>Counts a client that the run works for.</summary>

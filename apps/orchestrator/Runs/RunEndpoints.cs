@@ -11,6 +11,7 @@ using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Workflows.Forks;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -19,12 +20,20 @@ internal sealed record RunView
 {
     public required string Id { get; init; }
     public string? ConversationId { get; init; }
-    public required string Agent { get; init; }
-    public required int AgentVersion { get; init; }
+    /// <summary><c>agent</c> or <c>workflow</c>.</summary>
+    public required string Kind { get; init; }
+    public string? Agent { get; init; }
+    public int? AgentVersion { get; init; }
+    public string? Workflow { get; init; }
+    public int? WorkflowVersion { get; init; }
+    /// <summary>The run that this one is a step of.</summary>
+    public string? ParentRunId { get; init; }
     public required string Surface { get; init; }
     public required string Status { get; init; }
     public string? Reason { get; init; }
     public RunErrorView? Error { get; init; }
+    /// <summary>The result of a workflow.</summary>
+    public JsonElement? Output { get; init; }
     public required int Steps { get; init; }
     public required UsageView Usage { get; init; }
     public required string RequestId { get; init; }
@@ -38,12 +47,17 @@ internal sealed record RunView
     {
         Id = run.Id,
         ConversationId = run.ConversationId,
-        Agent = run.Agent,
-        AgentVersion = run.AgentVersion,
+        Kind = RunKindNames.Of(run.Kind),
+        Agent = run.Kind == RunKind.Agent ? run.Agent : null,
+        AgentVersion = run.Kind == RunKind.Agent ? run.AgentVersion : null,
+        Workflow = run.Kind == RunKind.Workflow ? run.Agent : null,
+        WorkflowVersion = run.Kind == RunKind.Workflow ? run.AgentVersion : null,
+        ParentRunId = run.ParentRunId,
         Surface = run.Surface,
         Status = RunStatusNames.Of(run.Status),
         Reason = run.Reason,
         Error = run.Error is { } error ? new RunErrorView(error.Code, error.Message) : null,
+        Output = run.Output is { } output ? JsonSerializer.Deserialize<JsonElement>(output) : null,
         Steps = run.Steps,
         Usage = UsageView.Of(run),
         RequestId = run.RequestId,
@@ -66,38 +80,42 @@ internal static class RunEndpoints
     public static void MapRuns(this IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup("/api/v1/runs").WithTags("Runs").RequireScope(Scopes.RunsRead);
-        group.MapGet("", List).WithSummary("List runs, newest first; filter by status, agent and conversation");
-        group.MapGet("/{id}", Get).WithSummary("Get a run");
-        group.MapGet("/{id}/events", Events).DisableRequestTimeout().WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
+        group.MapGet("", ListAsync).WithSummary("List runs, newest first; filter by status, agent or workflow, and conversation. Runs that are steps of another are listed by its id: parent");
+        group.MapPost("", StartRunEndpoint.StartAsync).RequireScope(Scopes.RunsWrite).DisableRequestTimeout().WithSummary("Start a run of an agent or a workflow in the background; with wait=seconds the answer waits for its end so long");
+        group.MapPost("/{id}/retry", ForkEndpoints.RetryAsync).RequireScope(Scopes.RunsWrite).WithSummary("Run a failed or cancelled workflow again from where it failed, as a new run");
+        group.MapPost("/{id}/fork", ForkEndpoints.ForkAsync).RequireScope(Scopes.RunsWrite).WithSummary("Run a workflow again from an event of an earlier run on, with outputs or inputs changed, as a new run");
+        group.MapGet("/{id}/steps", RunSteps.GetAsync).WithSummary("The steps of a workflow's run, with their state, outputs and errors");
+        group.MapGet("/{id}", GetAsync).WithSummary("Get a run");
+        group.MapGet("/{id}/events", EventsAsync).DisableRequestTimeout().WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
         group.MapPost("/{id}/cancel", CancelAsync).RequireScope(Scopes.RunsWrite).WithSummary("Cancel a run; closes the call to the model");
     }
 
-    private static Results<Ok<Page<RunView>>, ProblemHttpResult> List(HttpContext http, IRunStore store, string? status, string? agent, string? conversation, int? limit, string? cursor)
+    private static async Task<Results<Ok<Page<RunView>>, ProblemHttpResult>> ListAsync(HttpContext http, IRunStore store, string? status, string? agent, string? workflow, string? conversation, string? parent, int? limit, string? cursor)
     {
         PageRequest page = PageRequest.Of(limit, cursor);
         RunStatus? wanted = null;
         if (status is not null)
         {
-            if (!RunStatusNames.TryParse(status, out RunStatus parsed)) return Problems.Invalid("status", "must be queued, running, completed, failed or cancelled.");
+            if (!RunStatusNames.TryParse(status, out RunStatus parsed)) return Problems.Invalid("status", "must be queued, running, waiting, completed, failed or cancelled.");
             wanted = parsed;
         }
-        IReadOnlyList<RunRecord> runs = store.List(http.GetCaller().TenantId, new RunFilter(wanted, agent, conversation), page.After, page.Limit + 1);
+        IReadOnlyList<RunRecord> runs = await store.ListAsync(http.GetCaller().TenantId, new RunFilter(wanted, workflow ?? agent, conversation, parent, workflow is not null ? RunKind.Workflow : agent is not null ? RunKind.Agent : null), page.After, page.Limit + 1);
         return TypedResults.Ok(Page<RunView>.From([.. runs.Select(RunView.Of)], page.Limit, r => r.Id));
     }
 
-    private static Results<Ok<RunView>, ProblemHttpResult> Get(HttpContext http, IRunStore store, string id) =>
-        Find(http, store, id) is { } run ? TypedResults.Ok(RunView.Of(run)) : Problems.NotFound("The run");
+    private static async Task<Results<Ok<RunView>, ProblemHttpResult>> GetAsync(HttpContext http, IRunStore store, string id) =>
+        await FindAsync(http, store, id) is { } run ? TypedResults.Ok(RunView.Of(run)) : Problems.NotFound("The run");
 
-    private static Results<Ok<Page<RunEventView>>, RunStreamResult, ProblemHttpResult> Events(HttpContext http, IRunStore store, RunEngine engine, string id, int? limit, string? cursor)
+    private static async Task<Results<Ok<Page<RunEventView>>, RunStreamResult, ProblemHttpResult>> EventsAsync(HttpContext http, IRunStore store, RunEngine engine, string id, int? limit, string? cursor)
     {
         // Live first: a run that ends between the two look-ups is then found in the store with its end.
         LiveRun? live = engine.Find(http.GetCaller().TenantId, id);
-        if (Find(http, store, id) is not { } run) return Problems.NotFound("The run");
+        if (await FindAsync(http, store, id) is not { } run) return Problems.NotFound("The run");
         if (http.Request.Headers.Accept.ToString().Contains("application/json", StringComparison.OrdinalIgnoreCase))
         {
             PageRequest page = PageRequest.Of(limit, cursor);
             long after = page.After is null ? 0 : long.TryParse(page.After, NumberStyles.None, CultureInfo.InvariantCulture, out long position) ? position : long.MaxValue;
-            IReadOnlyList<RunEvent> events = store.Events(run.TenantId, run.Id, after, page.Limit + 1);
+            IReadOnlyList<RunEvent> events = await store.EventsAsync(run.TenantId, run.Id, after, page.Limit + 1);
             return TypedResults.Ok(Page<RunEventView>.From([.. events.Select(View)], page.Limit, e => e.Seq.ToString(CultureInfo.InvariantCulture)));
         }
         string? last = http.Request.Headers["Last-Event-ID"];
@@ -115,12 +133,12 @@ internal static class RunEndpoints
         {
             CancelOutcome.NotFound => Problems.NotFound("The run"),
             CancelOutcome.NotActive => Problems.Conflict("The run has ended already.", ErrorCodes.RunNotActive),
-            _ => TypedResults.Accepted($"/api/v1/runs/{id}", RunView.Of(store.Find(tenantId, id)!)),
+            _ => TypedResults.Accepted($"/api/v1/runs/{id}", RunView.Of((await store.FindAsync(tenantId, id))!)),
         };
     }
 
-    private static RunRecord? Find(HttpContext http, IRunStore store, string id) =>
-        Ids.IsValid(id, "run") ? store.Find(http.GetCaller().TenantId, id) : null;
+    private static ValueTask<RunRecord?> FindAsync(HttpContext http, IRunStore store, string id) =>
+        Ids.IsValid(id, "run") ? store.FindAsync(http.GetCaller().TenantId, id) : default;
 
     private static RunEventView View(RunEvent e)
     {

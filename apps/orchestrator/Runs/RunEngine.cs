@@ -6,7 +6,12 @@ using MultiAgent.Contracts;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
 using MultiAgent.Hosting.Telemetry;
+using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows;
+using MultiAgent.Orchestrator.Workflows.Execution;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -18,23 +23,37 @@ internal sealed partial class RunEngine
     private readonly ConcurrentDictionary<string, Task> _working = new(StringComparer.Ordinal);
     // Runs that were promoted before the request that queued them had made them live; that request then begins them.
     private readonly ConcurrentDictionary<string, byte> _early = new(StringComparer.Ordinal);
-    private readonly RunSlots _slots = new();
+    private readonly IConcurrencyLimiter _slots;
     private readonly RunServices _services;
     private readonly ToolRunner _tools;
+    private readonly IRunWaits _waits;
+    private readonly RunBell _bell;
+    private readonly WorkflowExecutions _workflows;
     private readonly RunsOptions _options;
     private readonly int _defaultConcurrency;
     private readonly ILogger<RunEngine> _logger;
+    private readonly CancellationTokenSource _stopped = new();
     private volatile bool _stopping;
 
-    public RunEngine(RunServices services, ToolRunner tools, IOptions<RunsOptions> options, IOptions<LimitsOptions> limits, ILogger<RunEngine> logger)
+    public RunEngine(RunServices services, ToolRunner tools, IRunWaits waits, RunBell bell, WorkflowExecutions workflows, IOptions<RunsOptions> options, IOptions<LimitsOptions> limits, IConcurrencyLimiter slots, ILogger<RunEngine> logger)
     {
         _services = services;
+        _slots = slots;
         _tools = tools;
+        _waits = waits;
+        _bell = bell;
+        _workflows = workflows;
         _options = options.Value;
         _defaultConcurrency = limits.Value.ConcurrentRuns;
         _logger = logger;
         services.Metrics.ObserveActive(() => _live.Count);
     }
+
+    /// <summary>Fires when the engine has stopped: readers of runs of other processes leave too.</summary>
+    public CancellationToken Stopped => _stopped.Token;
+
+    /// <summary>The process is on its way out: it takes nothing up any more.</summary>
+    public bool IsStopping => _stopping;
 
     /// <summary>Runs that have not ended.</summary>
     public ICollection<LiveRun> Active => _live.Values;
@@ -55,7 +74,7 @@ internal sealed partial class RunEngine
         StartedRun started;
         try
         {
-            started = _services.Store.FindByKey(id.TenantId, key) is { } existing ? Look(existing) : await AcceptAsync(request);
+            started = await _services.Store.FindByKeyAsync(id.TenantId, key) is { } existing ? await LookAsync(existing) : await AcceptAsync(request);
             mine.SetResult(started);
         }
         catch (Exception e)
@@ -81,27 +100,50 @@ internal sealed partial class RunEngine
             live.Stop(cause);
             return CancelOutcome.Cancelling;
         }
-        return _services.Store.Find(tenantId, runId) is null ? CancelOutcome.NotFound : CancelOutcome.NotActive;
+        if (await _services.Store.FindAsync(tenantId, runId) is not { } run) return CancelOutcome.NotFound;
+        if (run.Status == RunStatus.Waiting && await _waits.CancelWaitingAsync(tenantId, runId, cause))
+        {
+            _bell.Ring();
+            return CancelOutcome.Cancelling;
+        }
+        // In another process, which hears of it.
+        return !run.IsFinal && await _services.Leases.RequestCancelAsync(tenantId, runId, cause) ? CancelOutcome.Cancelling : CancelOutcome.NotActive;
     }
 
-    /// <summary>A run that is stored: live, or with its outcome.</summary>
-    public StartedRun Look(RunRecord run)
+    /// <summary>A run that is stored: live, or with its outcome; with neither when another process works on it.</summary>
+    public async ValueTask<StartedRun> LookAsync(RunRecord run)
     {
         if (Find(run.TenantId, run.Id) is { } live) return new StartedRun(run, live, null);
-        if (!run.IsFinal) run = _services.Store.Find(run.TenantId, run.Id) ?? run;
+        if (!run.IsFinal) run = await _services.Store.FindAsync(run.TenantId, run.Id) ?? run;
+        if (!run.IsFinal && (run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
         // Not final and not live: the process is stopping and the next one takes it up.
         if (!run.IsFinal) throw Stopping();
-        FinalMessage? message = _services.Store.LastEvent(run.TenantId, run.Id, RunEventTypes.MessageCompleted) is { } data ? FinalMessage.Parse(data) : null;
+        FinalMessage? message = await _services.Store.LastEventAsync(run.TenantId, run.Id, RunEventTypes.MessageCompleted) is { } data ? FinalMessage.Parse(data) : null;
         return new StartedRun(run, null, new RunOutcome(run, message));
     }
 
-    /// <summary>Takes up a run that an earlier process left unfinished.</summary>
-    public void Resume(LiveRun live, RunState? state)
+    /// <summary>Takes up a run that an earlier process left unfinished; one without a state waits for its turn.</summary>
+    public async Task ResumeAsync(LiveRun live, RunState? state)
     {
         _live[live.Record.Id] = live;
-        if (state is null) return;
-        _slots.Take(live.Record.TenantId);
-        Work(live, state, new RunLog(live.Record, _services.Time, state.LastSeq), resumed: true);
+        if (state is null)
+        {
+            // The run before it may have been taken up and have ended by now, and then has passed the turn on to this one.
+            if (_early.TryRemove(live.Record.Id, out _)) await BeginAsync(live);
+            return;
+        }
+        live.TryTake();
+        _slots.Take(live.Record.TenantId, live.Record.Id);
+        Work(live, new RunExecution(_services, _tools, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: true);
+    }
+
+    /// <summary>Takes up a run of a workflow, after a crash or because what it waited for has come.</summary>
+    public void Resume(LiveRun live, WorkflowVersion workflow, IReadOnlyList<RunEvent> events)
+    {
+        _live[live.Record.Id] = live;
+        live.TryTake();
+        _slots.Take(live.Record.TenantId, live.Record.Id);
+        Work(live, _workflows.Resume(this, live, workflow, new RunLog(live.Record, _services.Time, events[^1].Seq), events), resumed: true);
     }
 
     /// <summary>Starts the conversation's next waiting run, if it is its turn.</summary>
@@ -110,15 +152,17 @@ internal sealed partial class RunEngine
         try
         {
             if (_stopping) return;
-            string? next = await _services.Store.StartNextAsync(tenantId, conversationId, _services.Time.GetUtcNow());
-            if (next is null) return;
+            StartedNext? started = await _services.Store.StartNextAsync(tenantId, conversationId, _services.Time.GetUtcNow());
+            // One of another process begins there: it hears of it.
+            if (started is null || started.Owner != _services.Owner.Name) return;
+            string next = started.RunId;
             if (!_live.TryGetValue(next, out LiveRun? live))
             {
                 _early[next] = 0;
                 // Made live in between: whoever takes the mark begins it.
                 if (!_live.TryGetValue(next, out live) || !_early.TryRemove(next, out _)) return;
             }
-            Begin(live);
+            await BeginAsync(live);
         }
         catch (Exception e)
         {
@@ -126,13 +170,32 @@ internal sealed partial class RunEngine
         }
     }
 
-    private void Begin(LiveRun live)
+    /// <summary>Does what another process asks for a run of this one.</summary>
+    public async Task HearAsync(RunSignal signal)
     {
+        if (!_live.TryGetValue(signal.RunId, out LiveRun? live)) return;
+        if (signal.Cancel != StopCause.None) await CancelAsync(live.Record.TenantId, signal.RunId, signal.Cancel);
+        if (signal.Started) await BeginAsync(live);
+    }
+
+    /// <summary>Stops working on a run without a trace, since another process does or may soon. False when it was stopped already.</summary>
+    public bool Lose(LiveRun live)
+    {
+        if (live.Cause == StopCause.LeaseLost) return false;
+        live.Stop(StopCause.LeaseLost);
+        // One that waits has no work that would end with it.
+        if (live.TryTake()) Finish(live, null, "");
+        return true;
+    }
+
+    private async Task BeginAsync(LiveRun live)
+    {
+        if (!live.TryTake()) return;
         var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
-        state.Messages.AddRange(RunExecution.History(_services.Store, live.Record, live.Input));
+        state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input));
         state.Messages.Add(ChatMessage.Of(ChatRole.User, live.Input.Message!));
-        _slots.Take(live.Record.TenantId);
-        Work(live, state, new RunLog(live.Record, _services.Time, state.LastSeq), resumed: false);
+        _slots.Take(live.Record.TenantId, live.Record.Id);
+        Work(live, new RunExecution(_services, _tools, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
     }
 
     /// <summary>Takes no more runs, waits for the active ones, and lets go of those that do not end in time.</summary>
@@ -150,6 +213,7 @@ internal sealed partial class RunEngine
         foreach (LiveRun live in _live.Values) live.Stop(StopCause.Shutdown);
         await Task.WhenAll(_working.Values);
         foreach (LiveRun live in _live.Values) live.Close(null);
+        _stopped.Cancel();
     }
 
     private static StartedRun Same(StartedRun started, RunRequest request) => started.Run.RequestHash == request.RequestHash ? started
@@ -160,17 +224,17 @@ internal sealed partial class RunEngine
         if (_stopping) throw Stopping();
         string tenantId = request.Caller.TenantId;
         int limit = request.Caller.Limits?.ConcurrentRuns ?? _defaultConcurrency;
-        if (!_slots.TryTake(tenantId, limit))
+        (NewRun run, LiveRun live, RunLog log) = Prepare(request);
+        if (request.ParentRunId is null && !await _slots.TryTakeAsync(tenantId, run.Record.Id, limit))
             throw new ApiException(429, ErrorCodes.ConcurrencyLimitExceeded, $"The tenant has {limit} runs active, which is its limit. Try again when one has ended.") { RetryAfter = TimeSpan.FromSeconds(1) };
         bool started = false;
         try
         {
-            (NewRun run, LiveRun live, RunLog log) = Prepare(request);
             AcceptOutcome outcome = await _services.Store.AcceptAsync(run);
             switch (outcome)
             {
                 case AcceptOutcome.Existing existing:
-                    return Look(existing.Run);
+                    return await LookAsync(existing.Run);
                 case AcceptOutcome.KeyReused:
                     throw new ApiException(409, ErrorCodes.IdempotencyKeyReused, "This Idempotency-Key was used with a different request. Use a new key for a new request.", "Idempotency-Key");
                 case AcceptOutcome.ConversationNotFound:
@@ -185,17 +249,22 @@ internal sealed partial class RunEngine
             if (outcome is AcceptOutcome.Queued queued) return await WaitAsync(run, request, queued);
 
             started = true;
+            live.TryTake();
             _live[run.Record.Id] = live;
             live.Publish(run.Accepted);
             live.Publish(run.Started);
-            var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
-            state.Messages.AddRange(request.Input.Completion?.Messages ?? [.. RunExecution.History(_services.Store, run.Record, request.Input), ChatMessage.Of(ChatRole.User, request.Input.Message!)]);
-            Work(live, state, log, resumed: false);
+            if (request.Workflow is { } workflow) Work(live, _workflows.Begin(this, live, workflow, log, run.Started), resumed: false);
+            else
+            {
+                var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
+                state.Messages.AddRange(request.Input.Completion?.Messages ?? [.. await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), ChatMessage.Of(ChatRole.User, request.Input.Message!)]);
+                Work(live, new RunExecution(_services, _tools, live, state, log), resumed: false);
+            }
             return new StartedRun(run.Record, live, null);
         }
         finally
         {
-            if (!started) _slots.Release(tenantId);
+            if (!started) _slots.Release(tenantId, run.Record.Id);
         }
     }
 
@@ -207,9 +276,11 @@ internal sealed partial class RunEngine
             Id = Ids.New("run", now),
             TenantId = request.Caller.TenantId,
             ConversationId = request.ConversationId,
-            AgentId = request.Agent.Id,
-            Agent = request.Agent.Slug,
-            AgentVersion = request.Agent.Version,
+            Kind = request.Workflow is null ? RunKind.Agent : RunKind.Workflow,
+            ParentRunId = request.ParentRunId,
+            AgentId = request.Workflow?.Id ?? request.Agent!.Id,
+            Agent = request.Workflow?.Slug ?? request.Agent!.Slug,
+            AgentVersion = request.Workflow?.Version ?? request.Agent!.Version,
             Surface = request.Surface,
             Status = RunStatus.Running,
             IdempotencyKey = request.IdempotencyKey,
@@ -222,11 +293,14 @@ internal sealed partial class RunEngine
             Metadata = request.Metadata,
             CreatedAt = now,
             StartedAt = now,
+            LeaseOwner = _services.Owner.Name,
         };
         var log = new RunLog(record, _services.Time, 0);
         log.Accepted(request.Input);
         List<RunEvent> accepted = log.Take();
-        RunExecution.LogStart(log, request.Agent);
+        if (request.Agent is not null) RunExecution.LogStart(log, request.Agent);
+        else log.Started();
+        log.AddAll(request.Done);
         var run = new NewRun
         {
             Record = record,
@@ -235,7 +309,8 @@ internal sealed partial class RunEngine
             Messages = request.Input.Message is null ? [] : [RunExecution.UserMessage(request.Input, now)],
             CreateConversation = request.Input.NewConversation,
             Title = request.Input.Message is { } message ? Title(message) : null,
-            OnBusy = request.Agent.OnBusy,
+            Lease = _options.Lease,
+            OnBusy = request.Agent?.OnBusy ?? BusyPolicy.Reject,
             MaxQueued = _options.MaxQueuedPerConversation,
         };
         return (run, new LiveRun(record, request.Agent, request.Input) { LastProgress = _services.Time.GetTimestamp() }, log);
@@ -249,7 +324,7 @@ internal sealed partial class RunEngine
         live.Publish(run.Accepted);
         foreach (string other in queued.Superseded) await CancelAsync(waiting.TenantId, other, StopCause.Superseded);
         // The run before it may have ended while this one was being accepted, and may have promoted it already.
-        if (_early.TryRemove(waiting.Id, out _)) Begin(live);
+        if (_early.TryRemove(waiting.Id, out _)) await BeginAsync(live);
         else await StartNextAsync(waiting.TenantId, waiting.ConversationId!);
         return new StartedRun(waiting, live, null);
     }
@@ -266,43 +341,42 @@ internal sealed partial class RunEngine
         return true;
     }
 
-    private void Work(LiveRun live, RunState state, RunLog log, bool resumed)
+    private void Work(LiveRun live, IRunExecution execution, bool resumed)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _working[live.Record.Id] = done.Task;
-        _ = WorkAsync(live, state, log, resumed, done);
+        _ = WorkAsync(live, execution, resumed, done);
     }
 
-    private async Task WorkAsync(LiveRun live, RunState state, RunLog log, bool resumed, TaskCompletionSource done)
+    private async Task WorkAsync(LiveRun live, IRunExecution execution, bool resumed, TaskCompletionSource done)
     {
         RunRecord run = live.Record;
         using Activity? activity = Trace(live);
         RunOutcome? outcome = null;
         try
         {
-            var execution = new RunExecution(_services, _tools, live, state, log);
             await RunGuardedAsync(execution, resumed, run);
             outcome = execution.Outcome;
         }
         finally
         {
-            _slots.Release(run.TenantId);
+            _slots.Release(run.TenantId, run.Id);
             if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.Usage.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.Usage.OutputTokens);
             if (outcome?.Run.Error is not null) activity?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", outcome.Run.Error.Code);
             try
             {
-                Finish(live, outcome, string.Join(',', state.StepNames));
+                Finish(live, outcome, string.Join(',', execution.StepNames));
             }
             finally
             {
-                _working.TryRemove(run.Id, out _);
+                _working.TryRemove(new KeyValuePair<string, Task>(run.Id, done.Task));
                 done.SetResult();
             }
         }
         if (run.ConversationId is not null) await StartNextAsync(run.TenantId, run.ConversationId);
     }
 
-    private async Task RunGuardedAsync(RunExecution execution, bool resumed, RunRecord run)
+    private async Task RunGuardedAsync(IRunExecution execution, bool resumed, RunRecord run)
     {
         try
         {
@@ -311,6 +385,10 @@ internal sealed partial class RunEngine
         catch (OperationCanceledException)
         {
             LogLeft(run.Id);
+        }
+        catch (LeaseLostException)
+        {
+            LogLost(run.Id);
         }
         catch (Exception e)
         {
@@ -329,7 +407,8 @@ internal sealed partial class RunEngine
 
     private void Finish(LiveRun live, RunOutcome? outcome, string steps)
     {
-        _live.TryRemove(live.Record.Id, out _);
+        // It may have been lost and taken up again by now.
+        _live.TryRemove(new KeyValuePair<string, LiveRun>(live.Record.Id, live));
         try
         {
             if (outcome is null) return;
@@ -354,9 +433,9 @@ internal sealed partial class RunEngine
         RunRecord run = live.Record;
         ActivityContext parent = default;
         if (Activity.Current is null && run.TraceParent is not null) ActivityContext.TryParse(run.TraceParent, null, out parent);
-        Activity? activity = PlatformTelemetry.Activities.StartActivity($"invoke_agent {run.Agent}", ActivityKind.Internal, parent);
-        return activity?.SetTag("gen_ai.operation.name", "invoke_agent").SetTag("gen_ai.agent.id", run.AgentId).SetTag("gen_ai.agent.name", run.Agent)
-            .SetTag("gen_ai.conversation.id", run.ConversationId).SetTag("gen_ai.request.model", live.Agent.Model).SetTag("maap.run.id", run.Id);
+        Activity? activity = PlatformTelemetry.Activities.StartActivity(run.Kind == RunKind.Workflow ? $"invoke_workflow {run.Agent}" : $"invoke_agent {run.Agent}", ActivityKind.Internal, parent);
+        return activity?.SetTag("gen_ai.operation.name", run.Kind == RunKind.Workflow ? "invoke_workflow" : "invoke_agent").SetTag("gen_ai.agent.id", run.AgentId).SetTag("gen_ai.agent.name", run.Agent)
+            .SetTag("gen_ai.conversation.id", run.ConversationId).SetTag("gen_ai.request.model", live.Agent?.Model).SetTag("maap.run.id", run.Id);
     }
 
     private static string Title(string message)
@@ -371,7 +450,7 @@ internal sealed partial class RunEngine
     [LoggerMessage(EventId = 1, EventName = "RunFailed", Level = LogLevel.Error, Message = "Run {RunId} failed")]
     private partial void LogFailed(Exception e, string runId);
 
-    [LoggerMessage(EventId = 2, EventName = "RunLeft", Level = LogLevel.Information, Message = "Run {RunId} is left for the next start")]
+    [LoggerMessage(EventId = 2, EventName = "RunLeft", Level = LogLevel.Information, Message = "Run {RunId} is left unfinished for the next start or for another process")]
     private partial void LogLeft(string runId);
 
     [LoggerMessage(EventId = 3, EventName = "RunNotStored", Level = LogLevel.Error, Message = "The end of run {RunId} could not be stored; the next start takes it up")]
@@ -379,6 +458,9 @@ internal sealed partial class RunEngine
 
     [LoggerMessage(EventId = 4, EventName = "TurnNotPassedOn", Level = LogLevel.Error, Message = "The next run of conversation {ConversationId} could not be started")]
     private partial void LogNotPassedOn(Exception e, string conversationId);
+
+    [LoggerMessage(EventId = 7, EventName = "RunLost", Level = LogLevel.Warning, Message = "Run {RunId} is not this process's any more; its work here has no effect")]
+    private partial void LogLost(string runId);
 
     [LoggerMessage(EventId = 6, EventName = "RunNotCounted", Level = LogLevel.Warning, Message = "The end of run {RunId} could not be counted")]
     private partial void LogNotCounted(Exception e, string runId);

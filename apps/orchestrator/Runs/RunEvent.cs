@@ -33,6 +33,30 @@ internal static class RunEventTypes
     /// <summary>Logged before a tool is called; sent to clients as <see cref="ToolCallStarted"/>.</summary>
     public const string ToolCallIntended = "tool_call.intended";
     public const string ToolCallCompleted = "tool_call.completed";
+    /// <summary>A step of a workflow has its output.</summary>
+    public const string StepCompleted = "step.completed";
+    public const string StepSkipped = "step.skipped";
+    /// <summary>An attempt failed, and another one follows.</summary>
+    public const string StepRetrying = "step.retrying";
+    /// <summary>A step of a workflow failed for good.</summary>
+    public const string StepFailed = "step.failed";
+    /// <summary>A step runs as a run of its own.</summary>
+    public const string ChildStarted = "child.started";
+    public const string ChildCompleted = "child.completed";
+    /// <summary>A step runs another workflow, of this version.</summary>
+    public const string SubworkflowStarted = "subworkflow.started";
+    /// <summary>A step waits for a time.</summary>
+    public const string TimerSet = "timer.set";
+    /// <summary>A step waits for a person or an event.</summary>
+    public const string WaitRequested = "wait.requested";
+    public const string WaitResolved = "wait.resolved";
+    public const string WaitExpired = "wait.expired";
+    /// <summary>The workflow has failed, and what its steps did is being undone.</summary>
+    public const string Compensating = "run.compensating";
+    /// <summary>A step could not be undone.</summary>
+    public const string CompensationFailed = "compensation.failed";
+    /// <summary>Nothing can go on before something comes.</summary>
+    public const string Waiting = "run.waiting";
     public const string LimitReached = "limit.reached";
     public const string MessageCompleted = "message.completed";
     public const string Completed = "run.completed";

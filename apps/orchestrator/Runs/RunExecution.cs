@@ -4,6 +4,7 @@ using MultiAgent.Models;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -11,20 +12,22 @@ namespace MultiAgent.Orchestrator.Runs;
 /// Works a run off: call the model, make the calls it asks for, until it answers or a bound is met. Every step is in the log
 /// before and after it is taken; what belongs to one boundary is one write.
 /// </summary>
-internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveRun live, RunState state, RunLog log)
+internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveRun live, RunState state, RunLog log) : IRunExecution
 {
     private const int HistoryLimit = 400;
 
     private readonly RunRecord _run = live.Record;
-    private readonly CompiledAgent _agent = live.Agent;
+    private readonly CompiledAgent _agent = live.Agent!;
     private readonly RunInput _input = live.Input;
-    private readonly RequestTemplate _template = new(live.Agent, live.Input.Completion, live.Input.Stream);
+    private readonly RequestTemplate _template = new(live.Agent!, live.Input.Completion, live.Input.Stream);
     private readonly List<NewMessage> _messages = [];
-    private readonly byte[]? _system = live.Agent.RenderSystemMessage(live.Input.Variables);
+    private readonly RunWriter _writer = new(services, live);
+    private readonly byte[]? _system = live.Agent!.RenderSystemMessage(live.Input.Variables);
     private CancellationToken _token;
 
-    /// <summary>The final row, once the run has ended.</summary>
     public RunOutcome? Outcome { get; private set; }
+
+    public IReadOnlyList<string> StepNames => state.StepNames;
 
     /// <summary>The event <c>model.called</c> of the next step and everything before it.</summary>
     public static void LogStart(RunLog log, CompiledAgent agent)
@@ -38,11 +41,9 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         new(input.MessageId!, "user", true, ChatMessage.Of(ChatRole.User, input.Message!).Json.ToArray(), at);
 
     /// <summary>The conversation before a run.</summary>
-    public static IEnumerable<ChatMessage> History(IRunStore store, RunRecord run, RunInput input) =>
-        run.ConversationId is null || input.NewConversation ? [] : store.History(run.TenantId, run.ConversationId, run.Id, HistoryLimit).Select(m => ChatMessage.Parse(m));
+    public static async ValueTask<IEnumerable<ChatMessage>> HistoryAsync(IRunStore store, RunRecord run, RunInput input) =>
+        run.ConversationId is null || input.NewConversation ? [] : (await store.HistoryAsync(run.TenantId, run.ConversationId, run.Id, HistoryLimit)).Select(m => ChatMessage.Parse(m));
 
-    /// <summary>Runs to the end, or until the process stops. Failures become the run's outcome.</summary>
-    /// <exception cref="OperationCanceledException">The process stops; the run stays unfinished.</exception>
     public async Task RunAsync(bool resumed)
     {
         _token = live.Begin(_agent.MaxTime, services.Time);
@@ -52,7 +53,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         }
         catch (Exception e) when (_token.IsCancellationRequested && e is OperationCanceledException or ModelException or IOException)
         {
-            if (live.Cause == StopCause.Shutdown) throw new OperationCanceledException(_token);
+            if (live.Cause is StopCause.Shutdown or StopCause.LeaseLost) throw new OperationCanceledException(_token);
             if (live.Cause == StopCause.None) await StopAsync("max_seconds", default);
             else await CancelAsync(live.Cause switch { StopCause.ClientGone => "client_disconnected", StopCause.Superseded => "interrupted", _ => "requested" });
         }
@@ -62,7 +63,6 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         }
     }
 
-    /// <summary>Ends the run after a fault of the platform.</summary>
     public Task FailAsync() => Outcome is not null ? Task.CompletedTask
         : EndAsync(RunStatus.Failed, null, new RunError(500, ErrorCodes.InternalError, "The run failed. Quote its id when you report this."), null);
 
@@ -307,7 +307,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
         log.Ended(end);
         List<RunEvent> events = log.Take();
-        await WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end) });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end) });
         _messages.Clear();
         live.Publish(events);
         Outcome = new RunOutcome(end, message);
@@ -316,26 +316,9 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private async Task FlushAsync()
     {
         List<RunEvent> events = log.Take();
-        await WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages] });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages] });
         _messages.Clear();
         live.LastProgress = services.Time.GetTimestamp();
         live.Publish(events);
-    }
-
-    private async Task WriteAsync(RunWrite write)
-    {
-        for (int attempt = 0; ; attempt++)
-        {
-            try
-            {
-                await services.Store.AppendAsync(write);
-                return;
-            }
-            catch (OverloadedException) when (attempt < 6)
-            {
-                // The run was accepted: it waits for its turn rather than fail.
-                await Task.Delay(TimeSpan.FromMilliseconds(50 << attempt), services.Time);
-            }
-        }
     }
 }

@@ -8,12 +8,20 @@ internal sealed class RunInput
 {
     public const string ChatSurface = "chat";
     public const string CompletionSurface = "completion";
+    public const string RunSurface = "run";
+    public const string StepSurface = "step";
 
     /// <summary>The new message of a conversation; null for a completion.</summary>
     public string? Message { get; init; }
 
     /// <summary>Id of <see cref="Message"/>.</summary>
     public string? MessageId { get; init; }
+
+    /// <summary>The inputs of a workflow: a JSON object.</summary>
+    public JsonElement? Inputs { get; init; }
+
+    /// <summary>The run, and the place in its log, that a workflow's run goes on from.</summary>
+    public (string RunId, long Seq)? ForkedFrom { get; init; }
 
     /// <summary>The client's request; null for a chat.</summary>
     public CompletionInput? Completion { get; init; }
@@ -35,8 +43,19 @@ internal sealed class RunInput
         (RunInput input, RunRecord run) = state;
         json.WriteString("runId"u8, run.Id);
         if (run.ConversationId is not null) json.WriteString("conversationId"u8, run.ConversationId);
-        json.WriteString("agent"u8, run.Agent);
-        json.WriteNumber("agentVersion"u8, run.AgentVersion);
+        json.WriteString(run.Kind == RunKind.Workflow ? "workflow"u8 : "agent"u8, run.Agent);
+        json.WriteNumber(run.Kind == RunKind.Workflow ? "workflowVersion"u8 : "agentVersion"u8, run.AgentVersion);
+        if (run.ParentRunId is not null) json.WriteString("parentRunId"u8, run.ParentRunId);
+        if (input.Inputs is { } inputs)
+        {
+            json.WritePropertyName("inputs"u8);
+            inputs.WriteTo(json);
+        }
+        if (input.ForkedFrom is { } origin)
+        {
+            json.WriteString("forkedFrom"u8, origin.RunId);
+            json.WriteNumber("forkedAfterSeq"u8, origin.Seq);
+        }
         json.WriteBoolean("stream"u8, input.Stream);
         if (input.NewConversation) json.WriteBoolean("newConversation"u8, true);
         if (input.ClientJourneyId is not null) json.WriteString("journeyId"u8, input.ClientJourneyId);
@@ -72,6 +91,7 @@ internal sealed class RunInput
         return new RunInput
         {
             Message = Text("message"),
+            Inputs = root.TryGetProperty("inputs", out JsonElement inputs) ? inputs.Clone() : null,
             MessageId = Text("messageId"),
             Completion = completion,
             Variables = completion?.Variables ?? (root.TryGetProperty("variables", out JsonElement variables)

@@ -25,6 +25,7 @@ internal sealed class RunJourneys(JourneyRecorder recorder, TimeProvider time)
     {
         string outcome = run.Status switch { RunStatus.Completed => "completed", RunStatus.Failed => "failed", _ => "abandoned" };
         if (run.Surface == RunInput.ChatSurface) recorder.Record(Change(run, outcome) with { DurationMs = duration.TotalMilliseconds });
+        else if (run.Surface == RunInput.StepSurface) return;
         else if (clientJourneyId is not null) recorder.Record(Change(run, "step") with { JourneyId = clientJourneyId, Step = $"agent/{run.Agent}" });
         else recorder.Record(Change(run, "recorded") with { Step = steps, Outcome = outcome, DurationMs = duration.TotalMilliseconds });
     }
@@ -38,7 +39,7 @@ internal sealed class RunJourneys(JourneyRecorder recorder, TimeProvider time)
             JourneyId = run.JourneyId,
             TenantId = run.TenantId,
             Kind = kind,
-            Type = "chat",
+            Type = run.Kind == RunKind.Workflow ? "workflow" : "chat",
             UserId = run.UserId,
             At = now,
             Metadata = kind is "started" or "recorded" ? new Dictionary<string, string> { ["agent"] = run.Agent, ["run_id"] = run.Id } : null,

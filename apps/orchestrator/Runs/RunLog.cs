@@ -10,6 +10,9 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
     private readonly EventWriter _writer = new();
     private long _seq = lastSeq;
 
+    /// <summary>Number of the last event, stored or pending.</summary>
+    public long LastSeq => _seq;
+
     public List<RunEvent> Pending { get; private set; } = [];
 
     /// <summary>Takes what is pending.</summary>
@@ -26,9 +29,15 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
     {
         json.WriteString("runId"u8, run.Id);
         if (run.ConversationId is not null) json.WriteString("conversationId"u8, run.ConversationId);
-        json.WriteString("agent"u8, run.Agent);
-        json.WriteNumber("agentVersion"u8, run.AgentVersion);
+        json.WriteString(run.Kind == RunKind.Workflow ? "workflow"u8 : "agent"u8, run.Agent);
+        json.WriteNumber(run.Kind == RunKind.Workflow ? "workflowVersion"u8 : "agentVersion"u8, run.AgentVersion);
     });
+
+    /// <summary>Events of another run, under numbers of this one.</summary>
+    public void AddAll(IReadOnlyList<RunEvent> events)
+    {
+        foreach (RunEvent e in events) Pending.Add(new RunEvent { Seq = ++_seq, Type = e.Type, At = e.At, Data = e.Data });
+    }
 
     public void Resumed() => Add(RunEventTypes.Resumed, (run.Id, After: _seq), static (json, state) =>
     {
@@ -85,7 +94,7 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
             json.WriteString("name"u8, s.call.Name);
             json.WriteString("arguments"u8, s.call.Arguments);
             json.WriteString("idempotencyKey"u8, s.idempotencyKey);
-            json.WriteString("effect"u8, s.effect switch { Tools.ToolEffect.None => "none", Tools.ToolEffect.Idempotent => "idempotent", _ => "unsafe" });
+            json.WriteString("effect"u8, Tools.ToolEffects.Of(s.effect));
         });
 
     public void ToolCallCompleted(ToolCall call, string result, bool isError) => Add(RunEventTypes.ToolCallCompleted, (call, result, isError), static (json, s) =>
@@ -147,7 +156,8 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         json.WriteEndObject();
     }
 
-    private void Add<T>(string type, T state, Action<Utf8JsonWriter, T> members) => Add(type, _writer.Write(state, members));
+    /// <summary>An event of any type.</summary>
+    public void Add<T>(string type, T state, Action<Utf8JsonWriter, T> members) => Add(type, _writer.Write(state, members));
 
     private void Add(string type, byte[] data) => Pending.Add(new RunEvent { Seq = ++_seq, Type = type, At = time.GetUtcNow(), Data = data });
 }

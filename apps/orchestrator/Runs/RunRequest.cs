@@ -1,13 +1,21 @@
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Workflows;
 
 namespace MultiAgent.Orchestrator.Runs;
 
-/// <summary>A request to run an agent, checked by its surface.</summary>
+/// <summary>A request to run an agent or a workflow, checked by its surface.</summary>
 internal sealed record RunRequest
 {
     public required Caller Caller { get; init; }
-    public required CompiledAgent Agent { get; init; }
+    /// <summary>The agent to run; null when it is a workflow.</summary>
+    public CompiledAgent? Agent { get; init; }
+    /// <summary>The workflow to run; null when it is an agent.</summary>
+    public WorkflowVersion? Workflow { get; init; }
+    /// <summary>What an earlier run of the workflow did, which this one goes on from; numbered from 1.</summary>
+    public IReadOnlyList<RunEvent> Done { get; init; } = [];
+    /// <summary>The run that this one is a step of. It has a slot of the tenant's concurrency already.</summary>
+    public string? ParentRunId { get; init; }
     public required string Surface { get; init; }
     public required RunInput Input { get; init; }
     public required string RequestId { get; init; }

@@ -1,9 +1,10 @@
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Tools;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>What every run works with.</summary>
 internal sealed record RunServices(
-    IRunStore Store, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, TimeProvider Time);
+    IRunStore Store, IRunLeases Leases, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, TimeProvider Time);

@@ -6,14 +6,15 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>
-/// A run as server-sent events: what is stored after a position, then what comes, up to the final event. Stored events carry
+/// A run as server-sent events: what is stored after a position, then what comes, up to the final event, also of\n/// a run in another process, which is followed in the store. Stored events carry
 /// their number as <c>id</c>; pieces of text carry none, and a reader who comes back gets the unfinished message in one piece.
 /// </summary>
-internal sealed class RunStreamResult(RunRecord run, LiveRun? live, LiveCursor from, bool forChat) : IResult
+internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCursor from, bool forChat) : IResult
 {
     private const int Page = 200;
 
@@ -21,7 +22,10 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? live, LiveCursor f
     {
         IServiceProvider services = httpContext.RequestServices;
         var store = services.GetRequiredService<IRunStore>();
+        var engine = services.GetRequiredService<RunEngine>();
         var time = services.GetRequiredService<TimeProvider>();
+        // One of a workflow may be put to rest, and go on later.
+        bool shared = services.GetRequiredService<IRunLeases>().IsShared || run.Kind == RunKind.Workflow;
         TimeSpan ping = TimeSpan.FromSeconds(services.GetRequiredService<IOptions<RunsOptions>>().Value.PingSeconds);
         CancellationToken aborted = httpContext.RequestAborted;
         HttpResponse response = httpContext.Response;
@@ -29,7 +33,10 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? live, LiveCursor f
         response.Headers.CacheControl = "no-cache";
         response.Headers["X-Accel-Buffering"] = "no";
         PipeWriter output = response.BodyWriter;
+        LiveRun? live = started;
         LiveCursor cursor = from;
+        bool ended = run.IsFinal;
+        long spoken = time.GetTimestamp();
         var items = new List<LiveItem>();
         try
         {
@@ -40,23 +47,49 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? live, LiveCursor f
                 Task? more = live?.Read(ref cursor, items, out behind);
                 if (behind)
                 {
-                    IReadOnlyList<RunEvent> events = store.Events(run.TenantId, run.Id, cursor.Seq, Page);
-                    foreach (RunEvent e in events) items.Add(new LiveItem(e, default));
-                    if (events.Count > 0) cursor.Seq = events[^1].Seq;
-                    else if (live is null) return;
+                    foreach (RunEvent e in await store.EventsAsync(run.TenantId, run.Id, cursor.Seq, Page))
+                    {
+                        items.Add(new LiveItem(e, default));
+                        cursor.Seq = e.Seq;
+                    }
                 }
                 bool over = Write(output, items);
-                if (items.Count > 0) await output.FlushAsync(aborted);
-                if (over || (more is null && !behind)) return;
-                if (items.Count > 0 || behind) continue;
+                if (items.Count > 0)
+                {
+                    await output.FlushAsync(aborted);
+                    spoken = time.GetTimestamp();
+                }
+                if (over) return;
+                if (more is null && !behind)
+                {
+                    // The process stops, or has lost the run to another one, where it goes on.
+                    if (!shared || engine.IsStopping) return;
+                    live = null;
+                    continue;
+                }
+                if (items.Count > 0 || (behind && live is not null)) continue;
+                // Nothing new of a run that is not worked on here: it has ended before the position asked for, or another process works on it.
+                if (live is null && (ended || !shared || engine.IsStopping)) return;
+                TimeSpan quiet = ping - time.GetElapsedTime(spoken);
+                if (quiet > TimeSpan.Zero && live is null)
+                {
+                    await Task.Delay(quiet < RunOutcomes.Pause ? quiet : RunOutcomes.Pause, time, aborted);
+                    // It may have been taken up here by now.
+                    live = engine.Find(run.TenantId, run.Id);
+                    if (live is not null) cursor = LiveCursor.After(cursor.Seq);
+                    continue;
+                }
                 try
                 {
-                    await more!.WaitAsync(ping, time, aborted);
+                    if (live is not null) await more!.WaitAsync(ping, time, aborted);
+                    else throw new TimeoutException();
                 }
                 catch (TimeoutException)
                 {
                     output.Write(": ping\n\n"u8);
                     await output.FlushAsync(aborted);
+                    spoken = time.GetTimestamp();
+                    if (live is null) ended = (await store.FindAsync(run.TenantId, run.Id))?.IsFinal ?? true;
                 }
             }
         }

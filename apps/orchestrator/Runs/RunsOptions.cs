@@ -13,6 +13,14 @@ internal sealed class RunsOptions
 
     /// <summary>Seconds between comments that keep an idle event stream open. Default 15; 1 to 60.</summary>
     public int PingSeconds { get; set; } = 15;
+
+    /// <summary>
+    /// Seconds that a process may be silent before another one takes its runs up, where processes share a database. Default 30; 2 to 600. It is renewed three
+    /// times in that time, whatever a step is doing.
+    /// </summary>
+    public int LeaseSeconds { get; set; } = 30;
+
+    internal TimeSpan Lease => TimeSpan.FromSeconds(LeaseSeconds);
 }
 
 internal sealed class RunsValidator : IValidateOptions<RunsOptions>
@@ -23,6 +31,7 @@ internal sealed class RunsValidator : IValidateOptions<RunsOptions>
         if (options.MaxQueuedPerConversation is < 1 or > 1000) errors.Add($"Runs:MaxQueuedPerConversation is {options.MaxQueuedPerConversation}; set it between 1 and 1000.");
         if (options.StalledAfterSeconds < 1) errors.Add($"Runs:StalledAfterSeconds is {options.StalledAfterSeconds}; set it to 1 or more.");
         if (options.PingSeconds is < 1 or > 60) errors.Add($"Runs:PingSeconds is {options.PingSeconds}; set it between 1 and 60.");
+        if (options.LeaseSeconds is < 2 or > 600) errors.Add($"Runs:LeaseSeconds is {options.LeaseSeconds}; set it between 2 and 600.");
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
     }
 }

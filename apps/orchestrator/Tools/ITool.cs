@@ -14,6 +14,12 @@ internal enum ToolEffect
     Unsafe,
 }
 
+/// <summary>Names of effects as logs keep them.</summary>
+internal static class ToolEffects
+{
+    public static string Of(ToolEffect effect) => effect switch { ToolEffect.None => "none", ToolEffect.Idempotent => "idempotent", _ => "unsafe" };
+}
+
 /// <summary>A tool that runs in the platform. Stateless; one instance serves all agents.</summary>
 internal interface ITool
 {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Hosting.Identity;
 using MultiAgent.Tenants.Tenants;
 
 namespace MultiAgent.Tenants.ApiKeys;
@@ -10,7 +11,7 @@ namespace MultiAgent.Tenants.ApiKeys;
 /// Callers by the key that they present, so that the steady state asks no database. Entries are dropped the moment that a key
 /// or its tenant changes.
 /// </summary>
-internal sealed class ApiKeyCache(ServiceDb<TenantDb> db, TimeProvider time)
+internal sealed class ApiKeyCache(ServiceDb<TenantDb> db, ICallerStore store, TimeProvider time)
 {
     // Keys that exist; a flood of wrong ones is never cached.
     private const int MaxEntries = 100_000;
@@ -18,24 +19,37 @@ internal sealed class ApiKeyCache(ServiceDb<TenantDb> db, TimeProvider time)
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private long _generation;
 
-    public sealed class Entry(Caller caller, DateTimeOffset? expiresAt)
+    // Kept apart from the callers, which may be forgotten every moment: a use must not be forgotten with them.
+    private readonly ConcurrentDictionary<string, Use> _uses = new(StringComparer.Ordinal);
+
+    /// <summary>When a key was last used, in Unix milliseconds; written out now and then.</summary>
+    public sealed class Use(string tenantId, string apiKeyId)
     {
-        public Caller Caller => caller;
+        public string TenantId => tenantId;
 
-        public DateTimeOffset? ExpiresAt => expiresAt;
+        public string ApiKeyId => apiKeyId;
 
-        /// <summary>When the key was last used, in Unix milliseconds; written out now and then.</summary>
-        public long LastUsed;
+        public long Last;
 
-        public long LastUsedWritten;
+        public long Written;
     }
 
-    public IEnumerable<Entry> Entries => _entries.Values;
+    private sealed record Entry(Caller Caller, DateTimeOffset? ExpiresAt, Use Use);
+
+    public IEnumerable<Use> Uses => _uses.Values;
+
+    /// <summary>Lets go of uses that are written, where there are very many.</summary>
+    public void TrimUses()
+    {
+        if (_uses.Count <= MaxEntries) return;
+        foreach ((string key, Use use) in _uses)
+            if (Volatile.Read(ref use.Last) == use.Written) _uses.TryRemove(key, out _);
+    }
 
     public ValueTask<Caller?> FindAsync(string presentedKey, CancellationToken cancellationToken)
     {
         if (!_entries.TryGetValue(presentedKey, out Entry? entry)) return LoadAsync(presentedKey, cancellationToken);
-        return new(Use(entry));
+        return new(Used(entry));
     }
 
     /// <summary>Forgets every caller of a tenant, or one key of it. Takes effect with the next request.</summary>
@@ -47,11 +61,18 @@ internal sealed class ApiKeyCache(ServiceDb<TenantDb> db, TimeProvider time)
             if (entry.Caller.TenantId == tenantId && (apiKeyId is null || entry.Caller.ApiKeyId == apiKeyId)) _entries.TryRemove(key, out _);
     }
 
-    private Caller? Use(Entry entry)
+    /// <summary>Forgets every caller.</summary>
+    public void ForgetAll()
+    {
+        Interlocked.Increment(ref _generation);
+        _entries.Clear();
+    }
+
+    private Caller? Used(Entry entry)
     {
         DateTimeOffset now = time.GetUtcNow();
         if (entry.ExpiresAt <= now) return null;
-        Volatile.Write(ref entry.LastUsed, now.ToUnixTimeMilliseconds());
+        Volatile.Write(ref entry.Use.Last, now.ToUnixTimeMilliseconds());
         return entry.Caller;
     }
 
@@ -59,13 +80,24 @@ internal sealed class ApiKeyCache(ServiceDb<TenantDb> db, TimeProvider time)
     {
         long generation = Volatile.Read(ref _generation);
         string hash = ApiKeySecret.HashOf(presentedKey);
+        if (await store.GetOrLoadAsync($"key:{hash}", ct => ReadAsync(hash, ct), cancellationToken) is not { } caller) return null;
+        var entry = new Entry(caller, caller.ValidUntil, _uses.GetOrAdd(caller.ApiKeyId!, id => new Use(caller.TenantId, id)));
+        if (_entries.Count >= MaxEntries) _entries.Clear();
+        if (generation == Volatile.Read(ref _generation)) _entries[presentedKey] = entry;
+        // Between the check and the insert a key may have been revoked: look again rather than lock every request.
+        if (generation != Volatile.Read(ref _generation)) _entries.TryRemove(presentedKey, out _);
+        return Used(entry);
+    }
+
+    private async Task<Caller?> ReadAsync(string hash, CancellationToken cancellationToken)
+    {
         await using TenantDb context = db.OpenSystem("authentication");
         var row = await context.ApiKeys.AsNoTracking().Where(k => k.SecretHash == hash && k.RevokedAt == null)
             .Join(context.Tenants, k => k.TenantId, t => t.Id, (k, t) => new { Key = k, Tenant = t })
             .FirstOrDefaultAsync(cancellationToken);
         if (row is null || row.Tenant.Status != TenantStatus.Active) return null;
         ApiKey key = row.Key;
-        var entry = new Entry(new Caller
+        return new Caller
         {
             TenantId = key.TenantId,
             TenantSlug = row.Tenant.Slug,
@@ -73,12 +105,8 @@ internal sealed class ApiKeyCache(ServiceDb<TenantDb> db, TimeProvider time)
             ApiKeyId = key.Id,
             Scopes = key.ScopeSet(),
             Limits = row.Tenant.Limits,
+            ValidUntil = key.ExpiresAt,
             KeyLimits = key.RequestsPerMinute is null && key.Burst is null ? null : new KeyLimits { RequestsPerMinute = key.RequestsPerMinute, Burst = key.Burst },
-        }, key.ExpiresAt);
-        if (_entries.Count >= MaxEntries) _entries.Clear();
-        if (generation == Volatile.Read(ref _generation)) _entries[presentedKey] = entry;
-        // Between the check and the insert a key may have been revoked: look again rather than lock every request.
-        if (generation != Volatile.Read(ref _generation)) _entries.TryRemove(presentedKey, out _);
-        return Use(entry);
+        };
     }
 }

@@ -90,7 +90,7 @@ internal static class ApiKeyEndpoints
         DateTimeOffset now = time.GetUtcNow();
         await using TenantDb context = db.Open(caller.TenantId);
         // Two rotations of one key at the same moment: the second waits, and finds the key ending.
-        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        await using var transaction = await context.BeginAloneAsync("api keys", cancellationToken);
         if (!Ids.IsValid(id, "key") || await context.ApiKeys.FirstOrDefaultAsync(k => k.Id == id, cancellationToken) is not { } old) return Problems.NotFound("The API key");
         if (old.RevokedAt is not null || old.ExpiresAt <= now) return Problems.Conflict("The API key has ended. Create a new one.");
         // The new secret has the old key's scopes: who may not give them may not take them this way either.

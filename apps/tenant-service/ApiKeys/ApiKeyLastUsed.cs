@@ -24,15 +24,17 @@ internal sealed partial class ApiKeyLastUsed(ApiKeyCache cache, ServiceDb<Tenant
     {
         try
         {
-            foreach (ApiKeyCache.Entry entry in cache.Entries)
+            foreach (ApiKeyCache.Use use in cache.Uses)
             {
-                long used = Volatile.Read(ref entry.LastUsed);
-                if (used == entry.LastUsedWritten) continue;
-                await using TenantDb context = db.Open(entry.Caller.TenantId);
-                DateTimeOffset at = DateTimeOffset.FromUnixTimeMilliseconds(used);
-                await context.ApiKeys.Where(k => k.Id == entry.Caller.ApiKeyId).ExecuteUpdateAsync(set => set.SetProperty(k => k.LastUsedAt, at));
-                entry.LastUsedWritten = used;
+                long last = Volatile.Read(ref use.Last);
+                if (last == use.Written) continue;
+                await using TenantDb context = db.Open(use.TenantId);
+                DateTimeOffset at = DateTimeOffset.FromUnixTimeMilliseconds(last);
+                // Another replica may have seen it later.
+                await context.ApiKeys.Where(k => k.Id == use.ApiKeyId && (k.LastUsedAt == null || k.LastUsedAt < at)).ExecuteUpdateAsync(set => set.SetProperty(k => k.LastUsedAt, at));
+                use.Written = last;
             }
+            cache.TrimUses();
         }
         catch (Exception e)
         {

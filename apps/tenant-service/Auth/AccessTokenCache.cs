@@ -2,13 +2,14 @@ using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Hosting.Identity;
 using MultiAgent.Tenants.Tenants;
 using MultiAgent.Tenants.Users;
 
 namespace MultiAgent.Tenants.Auth;
 
 /// <summary>Callers by the access token that they present. Entries are dropped the moment that the user, its sessions or its tenant change.</summary>
-internal sealed class AccessTokenCache(AccessTokens tokens, ServiceDb<TenantDb> db, TimeProvider time)
+internal sealed class AccessTokenCache(AccessTokens tokens, ServiceDb<TenantDb> db, ICallerStore store, TimeProvider time)
 {
     private const int MaxEntries = 50_000;
 
@@ -34,10 +35,29 @@ internal sealed class AccessTokenCache(AccessTokens tokens, ServiceDb<TenantDb> 
             if (entry.Caller.TenantId == tenantId && (userId is null || entry.Caller.UserId == userId)) _entries.TryRemove(token, out _);
     }
 
+    /// <summary>Forgets every caller.</summary>
+    public void ForgetAll()
+    {
+        Interlocked.Increment(ref _generation);
+        _entries.Clear();
+    }
+
     private async ValueTask<Caller?> LoadAsync(string token, CancellationToken cancellationToken)
     {
         if (await tokens.VerifyAsync(token, cancellationToken) is not { } claims) return null;
         long generation = Volatile.Read(ref _generation);
+        // The token itself was verified; what is looked up is whether its session still stands.
+        string session = $"session:{claims.TenantId}:{claims.UserId}:{claims.FamilyId}:{claims.ValidUntil.ToUnixTimeSeconds()}";
+        if (await store.GetOrLoadAsync(session, ct => ReadAsync(claims, ct), cancellationToken) is not { } caller) return null;
+        if (_entries.Count >= MaxEntries) MakeRoom();
+        if (generation == Volatile.Read(ref _generation)) _entries[token] = new Entry(caller, claims.ValidUntil);
+        // Between the check and the insert the session may have been revoked: look again rather than lock every request.
+        if (generation != Volatile.Read(ref _generation)) _entries.TryRemove(token, out _);
+        return caller;
+    }
+
+    private async Task<Caller?> ReadAsync(AccessTokenClaims claims, CancellationToken cancellationToken)
+    {
         await using TenantDb context = db.OpenSystem("authentication");
         var row = await context.RefreshTokens.AsNoTracking()
             .Where(t => t.FamilyId == claims.FamilyId && t.UserId == claims.UserId && t.TenantId == claims.TenantId && t.RevokedAt == null)
@@ -45,19 +65,15 @@ internal sealed class AccessTokenCache(AccessTokens tokens, ServiceDb<TenantDb> 
             .Join(context.Tenants, u => u.TenantId, t => t.Id, (u, t) => new { User = u, Tenant = t })
             .FirstOrDefaultAsync(cancellationToken);
         if (row is not { User.Status: UserStatus.Active, Tenant.Status: TenantStatus.Active }) return null;
-        var caller = new Caller
+        return new Caller
         {
             TenantId = row.Tenant.Id,
             TenantSlug = row.Tenant.Slug,
             UserId = row.User.Id,
             Scopes = ScopeNames.Of(row.User.Role),
             Limits = row.Tenant.Limits,
+            ValidUntil = claims.ValidUntil,
         };
-        if (_entries.Count >= MaxEntries) MakeRoom();
-        if (generation == Volatile.Read(ref _generation)) _entries[token] = new Entry(caller, claims.ValidUntil);
-        // Between the check and the insert the session may have been revoked: look again rather than lock every request.
-        if (generation != Volatile.Read(ref _generation)) _entries.TryRemove(token, out _);
-        return caller;
     }
 
     private void MakeRoom()

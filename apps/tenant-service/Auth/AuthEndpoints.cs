@@ -31,7 +31,7 @@ internal static class AuthEndpoints
         LoginRequest request, HttpContext http, LoginAddressLimit addresses, PasswordLogin login, Sessions sessions, AccessTokens tokens, IOptions<AuthOptions> options,
         CancellationToken cancellationToken)
     {
-        if (!addresses.Limiter.TryTake(http.Connection.RemoteIpAddress, out TimeSpan retryAfter))
+        if (await addresses.TakeAsync(http.Connection.RemoteIpAddress) is { } retryAfter)
             throw new ApiException(429, ErrorCodes.RateLimitExceeded, "Too many attempts to log in from this address.") { RetryAfter = retryAfter };
         var errors = new Dictionary<string, string[]>();
         if (request.Email?.Trim() is not { Length: > 0 and <= UserRules.MaxEmail }) errors["email"] = ["is required"];

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using MultiAgent.Data;
 using MultiAgent.Hosting;
 using MultiAgent.Hosting.Health;
 using MultiAgent.Tenants.Callers;
@@ -19,8 +20,12 @@ internal static class AuthFeature
         services.TryAddSingleton<AccessTokens>();
         services.TryAddSingleton<AccessTokenCache>();
         services.TryAddSingleton<CallerCache>();
+        services.AddSingleton<IStartupTask>(s => s.GetRequiredService<CallerCache>());
+        services.AddHostedService<CallerBelief>();
         services.TryAddSingleton<CallerChanges>();
+        services.AddStore<ISessionStore, SqliteSessionStore, PostgresSessionStore>();
         services.TryAddSingleton<Sessions>();
+        services.AddStore<ILoginFailureStore, SqliteLoginFailureStore, PostgresLoginFailureStore>();
         services.TryAddSingleton<LoginGuard>();
         services.TryAddSingleton<LoginAddressLimit>();
         services.TryAddSingleton<PasswordLogin>();

@@ -61,8 +61,8 @@ internal sealed partial class SigningKeys(
         {
             if (Usable() is { } done) return done;
             await using TenantDb context = db.OpenSystem("signing keys");
-            // Immediate: of two processes, the second finds the key that the first has made.
-            await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+            // Alone: of two processes, the second finds the key that the first has made.
+            await using var transaction = await context.BeginAloneAsync("signing keys", cancellationToken);
             await LoadAsync(context, cancellationToken);
             if (Usable() is { } other) return other;
             DateTimeOffset now = time.GetUtcNow();

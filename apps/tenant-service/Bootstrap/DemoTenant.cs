@@ -5,6 +5,7 @@ using MultiAgent.Contracts.Identity;
 using MultiAgent.Data;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Hosting;
+using MultiAgent.Hosting.Services;
 using MultiAgent.Tenants.ApiKeys;
 using MultiAgent.Tenants.Tenants;
 using MultiAgent.Tenants.Users;
@@ -15,7 +16,7 @@ namespace MultiAgent.Tenants.Bootstrap;
 /// The first start: a tenant <c>demo</c> with an owner and an API key, told once on the console. Secrets are random unless
 /// <c>MAAP_BOOTSTRAP_API_KEY</c> and <c>MAAP_BOOTSTRAP_ADMIN_PASSWORD</c> set them.
 /// </summary>
-internal sealed class DemoTenant(ServiceDb<TenantDb> db, IConfiguration configuration, IOptions<DataOptions> data, TenantCreation creation) : IStartupTask, IStartedMessage
+internal sealed class DemoTenant(ServiceDb<TenantDb> db, IConfiguration configuration, IOptions<DataOptions> data, Databases databases, TenantCreation creation, ServiceTopology topology) : IStartupTask, IStartedMessage
 {
     private const string Slug = "demo";
     private const string OwnerEmail = "owner@demo.local";
@@ -29,11 +30,14 @@ internal sealed class DemoTenant(ServiceDb<TenantDb> db, IConfiguration configur
     // taken, say) must not leave a tenant that nobody can enter.
     private string UntoldMarker => Path.Combine(data.Value.Directory, ".first-start");
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    // Of several replicas that start at once, one makes it.
+    public Task RunAsync(CancellationToken cancellationToken) => db.ExclusivelyAsync("first start", () => CreateAsync(cancellationToken), cancellationToken);
+
+    private async Task<bool> CreateAsync(CancellationToken cancellationToken)
     {
         await using TenantDb system = db.OpenSystem("first start");
         bool exists = await system.Tenants.AnyAsync(cancellationToken);
-        if (exists && !File.Exists(UntoldMarker)) return;
+        if (exists && !File.Exists(UntoldMarker)) return false;
 
         string? givenKey = configuration["MAAP_BOOTSTRAP_API_KEY"], givenPassword = configuration["MAAP_BOOTSTRAP_ADMIN_PASSWORD"];
         if (givenKey is { Length: > 0 and < ApiKeySecret.MinLength })
@@ -47,12 +51,14 @@ internal sealed class DemoTenant(ServiceDb<TenantDb> db, IConfiguration configur
         if (exists) await ReplaceSecretsAsync(system, key, password, cancellationToken);
         else await creation.CreateAsync(new TenantBlueprint(Slug, "Demo", OwnerEmail, "Demo owner", password, key, KeyName), cancellationToken);
         (_newKey, _newPassword) = (string.IsNullOrEmpty(givenKey) ? key : null, string.IsNullOrEmpty(givenPassword) ? password : null);
-        _created = true;
+        return _created = true;
     }
 
     public void Write(string url, TextWriter output)
     {
-        output.WriteLine($"Multi-AI-Agent Platform is running on {url} (data in {Path.GetFullPath(data.Value.Directory)}). Open it in a browser to chat; the API reference is at {url}/docs; Ctrl-C stops it.");
+        // Clients talk to the front door, which may be another process.
+        if (topology.Find(ServiceTopology.FrontDoor) is { } gateway) url = gateway.Urls[0].ToString().TrimEnd('/');
+        else output.WriteLine($"Multi-AI-Agent Platform is running on {url} (data in {(databases.UsesPostgres ? "PostgreSQL" : Path.GetFullPath(data.Value.Directory))}). Open it in a browser to chat; the API reference is at {url}/docs; Ctrl-C stops it.");
         if (!_created) return;
         string shownKey = _newKey ?? "$MAAP_BOOTSTRAP_API_KEY";
         output.WriteLine();

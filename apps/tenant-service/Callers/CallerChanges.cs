@@ -1,8 +1,8 @@
 using System.Text.Json;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
+using MultiAgent.Messaging;
 
 namespace MultiAgent.Tenants.Callers;
 
@@ -15,9 +15,7 @@ internal sealed class CallerChanges(CallerCache cache, TimeProvider time)
         EventEnvelope e = Envelope(change, time.GetUtcNow());
         await using IDbContextTransaction? own = context.Database.CurrentTransaction is null ? await context.Database.BeginTransactionAsync(cancellationToken) : null;
         await context.SaveChangesAsync(cancellationToken);
-        await context.Database.ExecuteSqlAsync(
-            $"INSERT INTO outbox (id, subject, source, tenant_id, ordering_key, time, data) VALUES ({e.Id}, {e.Subject}, {e.Source}, {e.TenantId}, {e.OrderingKey}, {e.Time.ToUnixTimeMilliseconds()}, {e.Data.ToArray()})",
-            cancellationToken);
+        await Outbox.AddAsync(context, e, cancellationToken);
         try
         {
             // Not cancellable: whether it was committed must be known.

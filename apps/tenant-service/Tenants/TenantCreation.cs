@@ -1,9 +1,13 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Clients;
+using MultiAgent.Contracts.Events;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Messaging;
 using MultiAgent.Tenants.ApiKeys;
 using MultiAgent.Tenants.Users;
 
@@ -13,11 +17,8 @@ namespace MultiAgent.Tenants.Tenants;
 internal sealed record TenantBlueprint(string Slug, string Name, string OwnerEmail, string OwnerName, string Password, string ApiKey, string ApiKeyName, LimitsView? Limits = null);
 
 /// <summary>Makes tenants: the tenant, its owner, its first API key, and the services' examples.</summary>
-internal sealed partial class TenantCreation(ServiceDb<TenantDb> db, IEnumerable<ITenantSeeder> seeders, TimeProvider time) : IDisposable
+internal sealed partial class TenantCreation(ServiceDb<TenantDb> db, IEnumerable<ITenantSeeder> seeders, TimeProvider time)
 {
-    // One at a time: the examples are seeded before the row that claims the slug is written.
-    private readonly SemaphoreSlim _gate = new(1, 1);
-
     public static bool IsSlug(string? slug) => slug is not null && Slug().IsMatch(slug);
 
     /// <summary>Makes the tenant; null when the slug is taken.</summary>
@@ -39,8 +40,8 @@ internal sealed partial class TenantCreation(ServiceDb<TenantDb> db, IEnumerable
         owner.PasswordHash = Passwords.Hash(blueprint.Password);
         ApiKey key = ApiKey.Create(blueprint.ApiKeyName, Scopes.All, blueprint.ApiKey, owner.Id, now);
         key.TenantId = tenant.Id;
-        await _gate.WaitAsync(cancellationToken);
-        try
+        // One at a time: the examples are seeded before the row that claims the slug is written.
+        return await db.ExclusivelyAsync<(Tenant, User, ApiKey)?>("new tenant", async () =>
         {
             await using TenantDb system = db.OpenSystem("new tenant");
             if (await system.Tenants.AnyAsync(t => t.Slug == tenant.Slug, cancellationToken)) return null;
@@ -49,16 +50,25 @@ internal sealed partial class TenantCreation(ServiceDb<TenantDb> db, IEnumerable
             system.Tenants.Add(tenant);
             system.Users.Add(owner);
             system.ApiKeys.Add(key);
+            await using IDbContextTransaction transaction = await system.Database.BeginTransactionAsync(cancellationToken);
             await system.SaveChangesAsync(cancellationToken);
+            await Outbox.AddAsync(system, Created(tenant, wantsExamples: !seeders.Any()), cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
             return (tenant, owner, key);
-        }
-        finally
-        {
-            _gate.Release();
-        }
+        }, cancellationToken);
     }
 
-    public void Dispose() => _gate.Dispose();
+    private static EventEnvelope Created(Tenant tenant, bool wantsExamples) => new()
+    {
+        Id = Ids.New("evt", tenant.CreatedAt),
+        Subject = Subjects.TenantCreated,
+        Source = TenantModule.Service,
+        TenantId = tenant.Id,
+        OrderingKey = tenant.Id,
+        Time = tenant.CreatedAt,
+        Data = JsonSerializer.SerializeToUtf8Bytes(
+            new TenantCreated { TenantId = tenant.Id, Slug = tenant.Slug, Name = tenant.Name, WantsExamples = wantsExamples, At = tenant.CreatedAt }, EventJson.Default.TenantCreated),
+    };
 
     [GeneratedRegex("^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\\z")]
     private static partial Regex Slug();

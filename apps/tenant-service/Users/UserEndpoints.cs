@@ -47,7 +47,7 @@ internal static class UserEndpoints
         var user = new User { Id = Ids.New("usr", now), Email = email, NormalizedEmail = normalized, Name = request.Name!.Trim(), Role = role, CreatedAt = now };
         user.PasswordHash = Passwords.Hash(password);
         await using TenantDb context = db.Open(caller.TenantId);
-        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        await using var transaction = await context.BeginAloneAsync("users", cancellationToken);
         if (await context.Users.AnyAsync(u => u.NormalizedEmail == normalized, cancellationToken)) return Problems.Conflict("A user with this email address exists already.");
         if (await context.Users.CountAsync(cancellationToken) >= UserRules.MaxUsers) return Problems.Conflict($"The tenant has {UserRules.MaxUsers} users already.");
         context.Users.Add(user);
@@ -85,8 +85,8 @@ internal static class UserEndpoints
         if (errors.Count > 0) return Problems.Invalid(errors);
 
         await using TenantDb context = db.Open(caller.TenantId);
-        // Immediate: of two that take each other's ownership at the same moment, one finds itself the last.
-        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        // Alone: of two that take each other's ownership at the same moment, one finds itself the last.
+        await using var transaction = await context.BeginAloneAsync("users", cancellationToken);
         if (await FindAsync(context, id, cancellationToken) is not { } user) return Problems.NotFound("The user");
         Role newRole = request.Role is null ? user.Role : role;
         UserStatus newStatus = request.Status is null ? user.Status : status;
@@ -108,7 +108,7 @@ internal static class UserEndpoints
     {
         Caller caller = http.GetCaller();
         await using TenantDb context = db.Open(caller.TenantId);
-        await using var transaction = await context.Database.BeginTransactionAsync(cancellationToken);
+        await using var transaction = await context.BeginAloneAsync("users", cancellationToken);
         if (await FindAsync(context, id, cancellationToken) is not { } user) return Problems.NotFound("The user");
         if (!caller.Reaches(user.Role)) return AboveOwn();
         if (await IsLastOwnerAsync(context, user, cancellationToken)) return LastOwner();

@@ -26,6 +26,7 @@ internal sealed class ScenarioRunner(
             await ClosedAsync("portkey-json", "Beside Portkey: JSON, closed loop", WithPortkey, stream: false, cancellationToken),
             await ClosedAsync("portkey-stream", "Beside Portkey: streams, closed loop", WithPortkey, stream: true, cancellationToken),
         ],
+        "production" => await ProductionAsync(cancellationToken),
         "memory" => [await MemoryScenario.RunAsync(candidates, provider, options, cancellationToken)],
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown scenario."),
     };
@@ -39,6 +40,27 @@ internal sealed class ScenarioRunner(
         return new ScenarioResult(
             name, $"{title}, {options.Connections} connections", Layout.ClosedLoop,
             await Interleaved.RunAsync(contestants, WrkAsync, WrkAsync, options, cancellationToken));
+    }
+
+    private async Task<IReadOnlyList<ScenarioResult>> ProductionAsync(CancellationToken cancellationToken)
+    {
+        var platform = candidates[CandidateList.Platform];
+        await using var stack = await ProductionStack.StartAsync(platform, options.Artifacts);
+        var gateway = await stack.GatewayAsync(platform with { Address = CandidateList.FreeAddress() });
+        var all = new Dictionary<string, Candidate>(candidates) { [CandidateList.Production] = gateway };
+        string[] names = [CandidateList.Yarp, CandidateList.Platform, CandidateList.Production];
+        var results = new List<ScenarioResult>();
+        foreach (var stream in (bool[])[false, true])
+        {
+            await SetPaceAsync(0, cancellationToken);
+            using var arena = new Arena(all, provider, options);
+            var contestants = await EnterAsync(arena, names, candidate => candidate.Chat(stream), cancellationToken);
+            results.Add(new ScenarioResult(
+                stream ? "production-stream" : "production-json",
+                $"Production: the gateway apart, with PostgreSQL, Redis and NATS: {(stream ? "streams" : "JSON")}, closed loop, {options.Connections} connections", Layout.ClosedLoop,
+                await Interleaved.RunAsync(contestants, WrkAsync, WrkAsync, options, cancellationToken)));
+        }
+        return results;
     }
 
     private async Task<ScenarioResult> PacedAsync(CancellationToken cancellationToken)

@@ -12,6 +12,9 @@ public static class Subjects
     /// <summary>A run ended. Payload: <see cref="RunEnded"/>.</summary>
     public const string RunCompleted = "orchestrator.run.completed";
 
+    /// <summary>A step of a workflow could not be undone: somebody has to look. Data: <c>runId</c>, <c>workflow</c>, <c>step</c>, <c>code</c>, <c>message</c>.</summary>
+    public const string CompensationFailed = "alerts.compensation_failed";
+
     /// <inheritdoc cref="RunCompleted"/>
     public const string RunFailed = "orchestrator.run.failed";
 
@@ -20,6 +23,9 @@ public static class Subjects
 
     /// <summary>A message was judged. Payload: <see cref="Events.FeedbackRecorded"/>.</summary>
     public const string FeedbackRecorded = "feedback.recorded";
+
+    /// <summary>A tenant was made. Payload: <see cref="Events.TenantCreated"/>.</summary>
+    public const string TenantCreated = "tenant.created";
 
     /// <summary>A credential or tenant changed; caches of callers drop what they hold. Payload: <see cref="CallerChanged"/>.</summary>
     public const string CallerChanged = "tenant.caller.changed";

@@ -61,4 +61,5 @@ public sealed record UsageRecord
 [JsonSerializable(typeof(RunEnded))]
 [JsonSerializable(typeof(FeedbackRecorded))]
 [JsonSerializable(typeof(CallerChanged))]
+[JsonSerializable(typeof(TenantCreated))]
 public sealed partial class EventJson : JsonSerializerContext;

@@ -26,6 +26,9 @@ public sealed class Caller
     /// <summary>Limits of the API key on top of the tenant's; null where none were set.</summary>
     public KeyLimits? KeyLimits { get; init; }
 
+    /// <summary>When the credential ends by itself; null where it has no end. Whoever keeps a caller for a while looks at it.</summary>
+    public DateTimeOffset? ValidUntil { get; init; }
+
     public bool Has(Scopes scope) => (Scopes & scope) == scope;
 }
 

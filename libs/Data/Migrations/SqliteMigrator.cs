@@ -50,6 +50,13 @@ public static class SqliteMigrator
         return migration.Name;
     }
 
+    /// <summary>How many steps are applied.</summary>
+    public static long Version(SqliteDatabase database)
+    {
+        using SqliteSession session = database.OpenSession();
+        return Version(session);
+    }
+
     private static long Version(SqliteSession session)
     {
         SqliteStatement statement = session.Prepare("PRAGMA user_version");

@@ -40,6 +40,7 @@ public sealed class SqliteWriter : IDisposable
     /// transaction failed; an exception undoes this write alone and is thrown here.
     /// </summary>
     /// <exception cref="OverloadedException">The queue is full; nothing was written.</exception>
+    /// <exception cref="StorageUnavailableException">The disk is full, or fails; nothing was written.</exception>
     public Task<T> WriteAsync<T>(Func<SqliteSession, T> work)
     {
         var item = new Work<T>(work);
@@ -147,6 +148,6 @@ public sealed class SqliteWriter : IDisposable
 
         public override void Complete() => _done.SetResult(_result!);
 
-        public override void Fail(Exception e) => _done.SetException(e);
+        public override void Fail(Exception e) => _done.SetException(SqliteFaults.Told(e));
     }
 }

@@ -19,7 +19,9 @@ internal sealed class BodyTimeLimit(RequestDelegate next, IOptions<LimitsOptions
     {
         if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true }) return next(context);
         if (context.Features.Get<IHttpRequestTimeoutFeature>() is { } limit) return BoundAsync(context, limit.RequestTimeoutToken);
-        return context.GetEndpoint()?.Metadata.GetMetadata<IAcceptsMetadata>() is null ? next(context) : TimedAsync(context);
+        return context.GetEndpoint()?.Metadata is { } metadata && metadata.GetMetadata<IAcceptsMetadata>() is not null && metadata.GetMetadata<ReadsOwnBody>() is null
+            ? TimedAsync(context)
+            : next(context);
     }
 
     private async Task TimedAsync(HttpContext context)
@@ -40,3 +42,6 @@ internal sealed class BodyTimeLimit(RequestDelegate next, IOptions<LimitsOptions
         using (limit.UnsafeRegister(static state => ((HttpContext)state!).Request.BodyReader.CancelPendingRead(), context)) await next(context);
     }
 }
+
+/// <summary>Endpoint metadata: the handler reads the body itself and bounds the time that it takes, at less cost than a timer per request.</summary>
+public sealed class ReadsOwnBody;

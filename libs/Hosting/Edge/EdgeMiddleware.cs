@@ -4,9 +4,12 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using MultiAgent.Contracts;
+using MultiAgent.Data.Postgres;
+using MultiAgent.Data.Sqlite;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
 using MultiAgent.Hosting.Telemetry;
@@ -18,11 +21,13 @@ namespace MultiAgent.Hosting.Edge;
 /// metrics. One middleware and not four, since every layer costs a state machine per request.
 /// </summary>
 internal sealed partial class EdgeMiddleware(
-    RequestDelegate next, TimeProvider time, HttpMetrics metrics, IOptions<LimitsOptions> limits, ILogger<EdgeMiddleware> logger)
+    RequestDelegate next, TimeProvider time, HttpMetrics metrics, IOptions<LimitsOptions> limits, IHostApplicationLifetime lifetime, ILogger<EdgeMiddleware> logger)
 {
+    private readonly CancellationToken _stopping = lifetime.ApplicationStopping;
     private readonly long _maxBody = limits.Value.MaxBodyBytes;
     private readonly int _maxInFlight = limits.Value.MaxInFlightRequests;
     private int _inFlight;
+    private long _storageLogged;
 
     public async Task InvokeAsync(HttpContext context)
     {
@@ -31,6 +36,8 @@ internal sealed partial class EdgeMiddleware(
         var info = new RequestInfo { RequestId = requestId, Started = started };
         context.Features.Set(info);
         context.Response.Headers["X-Request-Id"] = requestId;
+        // Whoever keeps connections is to have none to this instance when it stops to listen.
+        if (_stopping.IsCancellationRequested && HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "close";
         int inFlight = Interlocked.Increment(ref _inFlight);
         try
         {
@@ -106,9 +113,12 @@ internal sealed partial class EdgeMiddleware(
             BadHttpRequestException { InnerException: System.Text.Json.JsonException json } when json.Message.Contains("maximum configured depth", StringComparison.Ordinal) =>
                 (400, ErrorCodes.JsonTooDeep, "The JSON is nested deeper than this server accepts.", null, null),
             BadHttpRequestException { InnerException: System.Text.Json.JsonException json } => (400, ErrorCodes.InvalidJson, JsonMessage(json), json.Path, null),
+            _ when PostgresFaults.IsUnavailable(e) || SqliteFaults.IsUnavailable(e) => (503, ErrorCodes.StorageUnavailable, "The database is not available. Try again in a moment.", null, TimeSpan.FromSeconds(1)),
+            _ when PostgresFaults.IsUnstorableText(e) => (400, ErrorCodes.InvalidRequest, "A text of the request holds a character that cannot be stored.", null, null),
             BadHttpRequestException bad => (bad.StatusCode, ErrorCodes.InvalidRequest, bad.Message, null, null),
             _ => (500, ErrorCodes.InternalError, "The server failed. Quote the request id when you report this.", (string?)null, (TimeSpan?)null),
         };
+        if (code == ErrorCodes.StorageUnavailable) LogStorageUnavailable(e);
         if (status == 500) LogFailed(e, context.Request.Method, context.Request.Path, RequestInfo.Of(context).RequestId);
         if (context.Response.HasStarted)
         {
@@ -129,11 +139,22 @@ internal sealed partial class EdgeMiddleware(
         return $"The JSON is invalid{where}{line}.";
     }
 
+    // One line now and then: while the database is away every request fails alike.
+    private void LogStorageUnavailable(Exception e)
+    {
+        long now = time.GetTimestamp(), last = Volatile.Read(ref _storageLogged);
+        if ((last == 0 || time.GetElapsedTime(last, now) > TimeSpan.FromSeconds(10)) && Interlocked.CompareExchange(ref _storageLogged, now, last) == last)
+            LogStorage((e.InnerException ?? e).Message);
+    }
+
     [GeneratedRegex("^The JSON property '(.{1,100})' could not be mapped")]
     private static partial Regex UnknownMember();
 
     [GeneratedRegex("missing required properties including: (.+?)\\.( Path:|$)")]
     private static partial Regex MissingMembers();
+
+    [LoggerMessage(EventId = 2, EventName = "StorageUnavailable", Level = LogLevel.Warning, Message = "The database is not available, requests get 503: {Reason}")]
+    private partial void LogStorage(string reason);
 
     [LoggerMessage(EventId = 1, EventName = "RequestFailed", Level = LogLevel.Error, Message = "{Method} {Path} failed; request {RequestId}")]
     private partial void LogFailed(Exception e, string method, string path, string requestId);

@@ -18,9 +18,9 @@ public static class ErrorWriter
     {
         HttpResponse response = context.Response;
         string requestId = RequestInfo.Of(context).RequestId;
-        // What the client was told of its rate limit stays true; everything else belonged to an answer that is not given.
+        // What the client was told of its rate limit and its connection stays true; everything else belonged to an answer that is not given.
         KeyValuePair<string, StringValues>[] kept = [.. response.Headers.Where(static h =>
-            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase))];
+            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase) || h.Key.Equals("Connection", StringComparison.OrdinalIgnoreCase))];
         response.Clear();
         foreach ((string name, StringValues value) in kept) response.Headers[name] = value;
         response.StatusCode = status;

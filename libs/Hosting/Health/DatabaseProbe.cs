@@ -1,14 +1,13 @@
-using MultiAgent.Data;
 using MultiAgent.Data.Sqlite;
 
 namespace MultiAgent.Hosting.Health;
 
 /// <summary>Reads one row and goes through the write queue, so that a full disk or a stuck writer shows.</summary>
-internal sealed class DatabaseProbe(RegisteredDatabase registered) : IHealthProbe
+internal sealed class DatabaseProbe(SqliteDatabase database) : IHealthProbe
 {
-    public string Service => registered.Database.Service;
+    public string Service => database.Service;
 
-    public string Name => $"sqlite:{registered.Database.Service}";
+    public string Name => $"sqlite:{database.Service}";
 
     private static long UserVersion(SqliteSession session)
     {
@@ -21,7 +20,6 @@ internal sealed class DatabaseProbe(RegisteredDatabase registered) : IHealthProb
 
     public async ValueTask<ProbeResult> CheckAsync(CancellationToken cancellationToken)
     {
-        SqliteDatabase database = registered.Database;
         database.Read(session =>
         {
             SqliteStatement statement = session.Prepare("SELECT 1");

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace MultiAgent.Hosting.Idempotency;
 
 /// <summary>Deletes expired keys hourly, in batches.</summary>
-internal sealed partial class IdempotencyCleanup(IdempotencyStore store, TimeProvider time, ILogger<IdempotencyCleanup> logger) : BackgroundService
+internal sealed partial class IdempotencyCleanup(IIdempotencyStore store, TimeProvider time, ILogger<IdempotencyCleanup> logger) : BackgroundService
 {
     private const int Batch = 1000;
 

@@ -7,6 +7,9 @@ using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
+using MultiAgent.Hosting.Services;
+using MultiAgent.Hosting.Services.Tls;
+using MultiAgent.Hosting.Services.Tokens;
 using MultiAgent.Hosting.Telemetry;
 
 namespace MultiAgent.Hosting.Identity;
@@ -16,13 +19,17 @@ namespace MultiAgent.Hosting.Identity;
 /// the caller's rate limit. The platform has its own small notion of a caller instead of claims: a cached, immutable
 /// object costs the hot path nothing.
 /// </summary>
-internal sealed class CallerMiddleware(RequestDelegate next, ITenantDirectory directory, RateLimiter limiter, HttpMetrics metrics, ActiveUsers activeUsers)
+internal sealed class CallerMiddleware(RequestDelegate next, ITenantDirectory directory, IRateLimiter limiter, HttpMetrics metrics, ActiveUsers activeUsers,
+    ServiceTopology topology, ServiceTokens tokens, ServiceTls tls, TimeProvider time)
 {
+    private readonly ServiceCallers _services = new(next, topology, tokens, tls, time);
+
     public Task InvokeAsync(HttpContext context)
     {
         Endpoint? endpoint = context.GetEndpoint();
         if (endpoint is null) return next(context);
         if (endpoint.Metadata.GetMetadata<ServiceName>() is { } service) RequestInfo.Of(context).Service = service.Value;
+        if (_services.Takes(context, endpoint)) return _services.InvokeAsync(context, endpoint);
         if (endpoint.Metadata.GetMetadata<RequiredScope>() is not { } required)
             return endpoint.Metadata.GetMetadata<AnonymousCaller>() is not null || endpoint is not RouteEndpoint
                 ? next(context)
@@ -60,7 +67,15 @@ internal sealed class CallerMiddleware(RequestDelegate next, ITenantDirectory di
         RequestInfo info = RequestInfo.Of(context);
         info.Caller = caller;
         activeUsers.Seen(caller);
-        RateLimitDecision decision = limiter.Take(caller);
+        ValueTask<RateLimitDecision> take = limiter.TakeAsync(caller);
+        return take.IsCompletedSuccessfully ? DecidedAsync(context, caller, take.Result, scope) : AwaitedAsync(context, caller, take, scope);
+    }
+
+    private async Task AwaitedAsync(HttpContext context, Caller caller, ValueTask<RateLimitDecision> take, Scopes scope) =>
+        await DecidedAsync(context, caller, await take, scope);
+
+    private Task DecidedAsync(HttpContext context, Caller caller, in RateLimitDecision decision, Scopes scope)
+    {
         WriteHeaders(context, decision);
         if (!decision.Allowed)
         {

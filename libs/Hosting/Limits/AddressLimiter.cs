@@ -53,6 +53,9 @@ public sealed class AddressLimiter(int perMinute, int burst, TimeProvider time)
             if (bucket.LastArrival <= now) _buckets.TryRemove(key, out _);
     }
 
+    /// <summary>Names the network that the attempts of an address count for: itself, or its /64 where it is of version 6.</summary>
+    public static string NetworkOf(IPAddress? address) => KeyOf(address).ToString("x", System.Globalization.CultureInfo.InvariantCulture);
+
     private static UInt128 KeyOf(IPAddress? address)
     {
         if (address is null) return 0;

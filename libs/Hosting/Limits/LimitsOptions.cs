@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using MultiAgent.Contracts.Identity;
 
 namespace MultiAgent.Hosting.Limits;
 
@@ -37,6 +38,16 @@ public sealed class LimitsOptions
     /// time that load balancers need to notice. Default 0, for a laptop; 0 to 300.
     /// </summary>
     public int DrainDelaySeconds { get; set; }
+
+    /// <summary>The tenant's sustained rate and the size of its bucket.</summary>
+    internal (int PerMinute, int Burst) RateOf(Caller caller)
+    {
+        int perMinute = caller.Limits?.RequestsPerMinute ?? RequestsPerMinute;
+        return (perMinute, caller.Limits?.Burst ?? Math.Min(Burst, Math.Max(1, perMinute)));
+    }
+
+    /// <summary>The size of a key's own bucket in a tenant with the bucket <paramref name="tenantBurst"/>.</summary>
+    internal static int KeyBurst(KeyLimits limits, int tenantBurst) => limits.Burst ?? Math.Max(1, Math.Min(tenantBurst, limits.RequestsPerMinute ?? 1));
 }
 
 internal sealed class LimitsValidator : IValidateOptions<LimitsOptions>

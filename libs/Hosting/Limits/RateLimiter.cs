@@ -5,11 +5,8 @@ using MultiAgent.Contracts.Identity;
 
 namespace MultiAgent.Hosting.Limits;
 
-/// <summary>The outcome of taking from a caller's rate limit; of tenant and key, the one with less left.</summary>
-public readonly record struct RateLimitDecision(bool Allowed, int Limit, string LimitText, long Remaining, TimeSpan ResetAfter, TimeSpan RetryAfter);
-
-/// <summary>Token buckets per tenant and per API key, in process. A request takes one token of each.</summary>
-public sealed class RateLimiter(IOptions<LimitsOptions> options, TimeProvider time)
+/// <summary>The rate limits of a process by itself.</summary>
+public sealed class RateLimiter(IOptions<LimitsOptions> options, TimeProvider time) : IRateLimiter
 {
     // Far above the number of active keys of a process; beyond it, full buckets are dropped, which changes no decision.
     private const int MaxBuckets = 100_000;
@@ -19,18 +16,21 @@ public sealed class RateLimiter(IOptions<LimitsOptions> options, TimeProvider ti
     private readonly LimitsOptions _defaults = options.Value;
     private readonly long _origin = time.GetTimestamp();
 
+    public ValueTask<RateLimitDecision> TakeAsync(Caller caller) => new(Take(caller));
+
+    public ValueTask<RateLimitDecision?> TakeSharedAsync(string name, int perMinute, int burst) => new((RateLimitDecision?)null);
+
     public RateLimitDecision Take(Caller caller)
     {
         long now = time.GetElapsedTime(_origin).Ticks;
-        int perMinute = caller.Limits?.RequestsPerMinute ?? _defaults.RequestsPerMinute;
-        int burst = caller.Limits?.Burst ?? Math.Min(_defaults.Burst, Math.Max(1, perMinute));
+        (int perMinute, int burst) = _defaults.RateOf(caller);
         TokenBucket tenant = Bucket(caller.TenantId, now);
         long interval = Interval(perMinute);
         bool allowed = tenant.TryTake(now, interval, burst, out long remaining, out long reset, out long retry);
         if (!allowed || caller.KeyLimits?.RequestsPerMinute is not { } keyPerMinute || caller.ApiKeyId is not { } keyId)
             return Decision(allowed, perMinute, remaining, reset, retry);
 
-        int keyBurst = caller.KeyLimits.Burst ?? Math.Max(1, Math.Min(burst, keyPerMinute));
+        int keyBurst = LimitsOptions.KeyBurst(caller.KeyLimits, burst);
         bool keyAllowed = Bucket(keyId, now).TryTake(now, Interval(keyPerMinute), keyBurst, out long keyRemaining, out long keyReset, out long keyRetry);
         if (!keyAllowed)
         {

@@ -47,6 +47,8 @@ internal static class TelemetryServices
             .AddSource(PlatformTelemetry.Name, $"{PlatformTelemetry.Name}.*")
             .AddAspNetCoreInstrumentation(options => options.Filter = context => !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
             .AddHttpClientInstrumentation()
+            // Statements on PostgreSQL, without their values.
+            .AddSource("Npgsql")
             .AddOtlpExporter());
         builder.Logging.AddOpenTelemetry(logging =>
         {

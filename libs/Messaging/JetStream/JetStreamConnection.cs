@@ -11,7 +11,7 @@ namespace MultiAgent.Messaging.JetStream;
 /// The process's connection to NATS, and the two streams that the platform keeps there. They are made, or brought to these settings, before
 /// the first use; every replica may do so, since the result is the same. Only what NATS 2.9 knows is used.
 /// </summary>
-internal sealed partial class JetStreamConnection : IAsyncDisposable
+internal sealed class JetStreamConnection : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -50,22 +50,14 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             SubPendingChannelFullMode = System.Threading.Channels.BoundedChannelFullMode.Wait,
         });
         Context = new NatsJSContext(_connection);
-        ILogger<JetStreamConnection> logger = loggers.CreateLogger<JetStreamConnection>();
-        _connection.ConnectionOpened += (_, _) =>
-        {
-            LogConnected(logger);
-            return default;
-        };
-        _connection.ConnectionDisconnected += (_, _) =>
-        {
-            LogLost(logger);
-            return default;
-        };
+        Watch = new ConnectionWatch(_connection, Patience, loggers.CreateLogger<JetStreamConnection>());
     }
 
     public NatsJSContext Context { get; }
 
     public NatsConnection Nats => _connection;
+
+    public ConnectionWatch Watch { get; }
 
     /// <summary>Stream of the events.</summary>
     public string Events => $"{_options.Prefix}-events";
@@ -120,7 +112,11 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     /// <summary>A stream is missing: somebody deleted it, or the server lost its store. The next use makes it again.</summary>
     public void Forget() => _ready = false;
 
-    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Watch.DisposeAsync();
+        await _connection.DisposeAsync();
+    }
 
     private async Task EnsureAsync(StreamConfig asked, CancellationToken cancellationToken)
     {
@@ -130,10 +126,4 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         if (got.NumReplicas != asked.NumReplicas || got.MaxAge != asked.MaxAge || got.DuplicateWindow != asked.DuplicateWindow || got.Storage != asked.Storage)
             throw new NatsException($"The NATS server did not take the settings of the stream '{asked.Name}'.");
     }
-
-    [LoggerMessage(EventId = 1, EventName = "NatsConnected", Level = LogLevel.Information, Message = "Connected to NATS")]
-    private static partial void LogConnected(ILogger logger);
-
-    [LoggerMessage(EventId = 2, EventName = "NatsLost", Level = LogLevel.Warning, Message = "The connection to NATS is lost; events wait here until it is back")]
-    private static partial void LogLost(ILogger logger);
 }

@@ -42,9 +42,12 @@ internal sealed partial class JetStreamConsumerHost(
     {
         while (!stopping.IsCancellationRequested)
         {
+            CancellationToken session = default;
             try
             {
                 NatsJSContext stream = await connection.ReadyAsync(stopping);
+                // On each new connection everything is asked for anew.
+                session = await connection.Watch.SessionAsync(stopping);
                 INatsJSConsumer source = await stream.CreateOrUpdateConsumerAsync(connection.Events, new ConsumerConfig(durable)
                 {
                     DurableName = durable,
@@ -57,11 +60,16 @@ internal sealed partial class JetStreamConsumerHost(
                     // One at a time keeps the order, also over replicas.
                     MaxAckPending = partition is null ? 4 * MaxBatch : 1,
                 }, stopping);
-                await ConsumeAsync(consumer, source, stopping);
+                using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping, session);
+                await ConsumeAsync(consumer, source, ended.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
                 return;
+            }
+            catch (OperationCanceledException) when (session.IsCancellationRequested)
+            {
+                // The connection is gone; the next one is waited for above.
             }
             catch (Exception e)
             {

@@ -20,8 +20,6 @@ internal sealed partial class ModelDispatcher(
     ModelCatalogueSource catalogue, IEnumerable<IModelProvider> providers, DeploymentHealthRegistry health, ModelMetrics metrics,
     IUsageSink sink, IOptions<ResilienceOptions> resilience, TimeProvider time, ILogger<ModelDispatcher> logger) : IModelDispatcher
 {
-    // Bounds the walk when fallbacks name each other.
-    private const int MaxModels = 8;
     private const int MaxErrorBody = 64 * 1024;
 
     // For a provider that says 429 without saying for how long.
@@ -39,12 +37,33 @@ internal sealed partial class ModelDispatcher(
         // What could not be metered is not done: money is in play.
         if (!sink.IsAccepting) throw new ModelException(503, ErrorCodes.Overloaded, "Usage cannot be stored at the moment.") { RetryAfter = TimeSpan.FromSeconds(5) };
         ModelCatalogue models = catalogue.Current;
-        IReadOnlyList<ModelEntry> candidates = Candidates(models, call.Envelope.Model);
-        var walk = new Walk();
-        ModelExchange? answer = await TryModelsAsync(call, candidates, walk, cancellationToken);
-        if (answer is null && (call.Fallbacks.Count > 0 || candidates[0].Fallbacks.Count > 0))
-            answer = await TryFallbacksAsync(models, call, candidates[0], walk, cancellationToken);
-        return answer ?? walk.Refused ?? throw walk.Failure();
+        var walk = new Walk(Candidates(models, call.Envelope.Model), call.Fallbacks);
+        while (walk.Next(models) is { } model)
+        {
+            for (int retry = 0; retry <= _resilience.MaxRetries; retry++)
+            {
+                // With one deployment there is no other to turn to: wait as long as the provider asked, or back off.
+                if (retry > 0 && model.Deployments.Count == 1) await BackOffAsync(retry, walk, cancellationToken);
+                Deployment? deployment = PickDeployment(model);
+                if (deployment is null && retry > 0 && model.Deployments.Count > 1)
+                {
+                    await BackOffAsync(retry, walk, cancellationToken);
+                    deployment = PickDeployment(model);
+                }
+                if (deployment is null)
+                {
+                    NoneHealthy(model, walk);
+                    break;
+                }
+                if (await AttemptAsync(call, model, deployment, walk, cancellationToken) is { } answer)
+                {
+                    if (walk.InFallbacks && answer.StatusCode < 400) FellBack(walk.First, model);
+                    return answer;
+                }
+                if (!walk.Retry) break;
+            }
+        }
+        return walk.Refused ?? throw walk.Failure();
     }
 
     /// <summary>Writes the usage record and metrics of one attempt.</summary>
@@ -121,52 +140,10 @@ internal sealed partial class ModelDispatcher(
             $"The model '{(name.Length > 100 ? name[..100] : name)}' does not exist here. GET /v1/models lists what there is; an unlisted model of a configured provider is reachable as 'provider/model'.");
     }
 
-    private async ValueTask<ModelExchange?> TryFallbacksAsync(ModelCatalogue models, ModelCall call, ModelEntry first, Walk walk, CancellationToken cancellationToken)
+    private void FellBack(ModelEntry requested, ModelEntry fallback)
     {
-        foreach (string name in call.Fallbacks.Concat(first.Fallbacks))
-        {
-            if (walk.Tried.Count >= MaxModels) break;
-            if (models.Resolve(name) is not { } entry || walk.Tried.Contains(entry.Id)) continue;
-            if (await TryModelsAsync(call, [entry], walk, cancellationToken) is not { } answer) continue;
-            if (answer.StatusCode < 400)
-            {
-                metrics.FellBack(entry);
-                LogFellBack(first.Id, entry.Id);
-            }
-            return answer;
-        }
-        return null;
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ModelExchange?> TryModelsAsync(ModelCall call, IReadOnlyList<ModelEntry> entries, Walk walk, CancellationToken cancellationToken)
-    {
-        for (int m = 0; m < entries.Count; m++)
-        {
-            ModelEntry entry = entries[m];
-            if (walk.Tried.Contains(entry.Id)) continue;
-            walk.Tried.Add(entry.Id);
-            for (int retry = 0; retry <= _resilience.MaxRetries; retry++)
-            {
-                // With one deployment there is no other to turn to: wait as long as the provider asked, or back off.
-                if (retry > 0 && entry.Deployments.Count == 1) await BackOffAsync(retry, walk, cancellationToken);
-                Deployment? deployment = PickDeployment(entry);
-                if (deployment is null && retry > 0 && entry.Deployments.Count > 1)
-                {
-                    await BackOffAsync(retry, walk, cancellationToken);
-                    deployment = PickDeployment(entry);
-                }
-                if (deployment is null)
-                {
-                    NoneHealthy(entry, walk);
-                    break;
-                }
-                ModelExchange? answer = await AttemptAsync(call, entry, deployment, walk, cancellationToken);
-                if (answer is not null) return answer;
-                if (!walk.Retry) break;
-            }
-        }
-        return null;
+        metrics.FellBack(fallback);
+        LogFellBack(requested.Id, fallback.Id);
     }
 
     /// <summary>One attempt. Null: it failed, and <paramref name="walk"/> says whether to try again.</summary>

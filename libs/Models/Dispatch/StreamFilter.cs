@@ -128,15 +128,25 @@ internal sealed class StreamFilter(PipeReader inner, bool keepUsageChunk) : Pipe
         int from = _scanned;
         _scanned = end;
         _visible = end;
-        TotalBytes += events.Length;
-        Keep(events);
 
-        if (!Done && events.IndexOf("[DONE]"u8) >= 0) Done = HasLine(events, "data: [DONE]"u8) || HasLine(events, "data:[DONE]"u8);
-        if (!Finished) Finished = events.IndexOf("\"finish_reason\":\""u8) >= 0 || events.IndexOf("\"finish_reason\": \""u8) >= 0;
+        // Looked for from the end, where they stand when a stream has come as a whole.
+        if (!Done && events.LastIndexOf("[DONE]"u8) >= 0) Done = HasLine(events, "data: [DONE]"u8) || HasLine(events, "data:[DONE]"u8);
+        if (!Finished) Finished = events.LastIndexOf("\"finish_reason\":\""u8) >= 0 || events.LastIndexOf("\"finish_reason\": \""u8) >= 0;
         if (!Failed && events.IndexOf("{\"error\""u8) >= 0) Failed = HasLine(events, "data: {\"error\""u8) || HasLine(events, "data:{\"error\""u8);
-        if (!UsageReader.TryFindLast(events, out TokenUsage usage, out int position)) return;
-        Usage = usage;
-        if (keepUsageChunk) return;
+        if (UsageReader.TryFindLast(events, out TokenUsage usage, out int position))
+        {
+            Usage = usage;
+            if (!keepUsageChunk) DropUsageChunk(events, from, position);
+        }
+        // What follows a dropped event is searched again later, so it is not counted now.
+        events = events[..(_scanned - from)];
+        TotalBytes += events.Length;
+        // Tokens are counted only where the provider reports none.
+        if (Usage is null) Keep(events);
+    }
+
+    private void DropUsageChunk(ReadOnlySpan<byte> events, int from, int position)
+    {
         (int start, int length) = EventAround(events, position);
         ReadOnlySpan<byte> chunk = events.Slice(start, length);
         // Some providers put usage on chunks with content; those must reach the client.
@@ -144,26 +154,22 @@ internal sealed class StreamFilter(PipeReader inner, bool keepUsageChunk) : Pipe
         _visible = from + start;
         _dropLength = length;
         _scanned = _visible + length;
-        // What follows the dropped event is searched again later, so it is not counted now.
-        int after = end - _scanned;
-        TotalBytes -= after;
-        _keptLength -= Math.Min(after, _keptLength);
     }
 
     // At the beginning of a line: inside JSON a line break is escaped, so no content can look like this.
     private static bool HasLine(ReadOnlySpan<byte> events, ReadOnlySpan<byte> start)
     {
-        if (events.StartsWith(start)) return true;
-        while (events.IndexOf(start) is var at and > 0)
+        while (events.LastIndexOf(start) is var at and >= 0)
         {
-            if (events[at - 1] is (byte)'\n') return true;
-            events = events[(at + start.Length)..];
+            if (at == 0 || events[at - 1] is (byte)'\n') return true;
+            events = events[..at];
         }
         return false;
     }
 
     private static int EndOfLastEvent(ReadOnlySpan<byte> bytes)
     {
+        if (bytes.EndsWith("\n\n"u8)) return bytes.Length;
         int lf = bytes.LastIndexOf("\n\n"u8);
         int crlf = bytes.LastIndexOf("\r\n\r\n"u8);
         return Math.Max(lf < 0 ? 0 : lf + 2, crlf < 0 ? 0 : crlf + 4);

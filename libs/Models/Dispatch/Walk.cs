@@ -1,15 +1,45 @@
 using MultiAgent.Contracts;
+using MultiAgent.Models.Catalogue;
 using MultiAgent.Models.Upstream;
 
 namespace MultiAgent.Models.Dispatch;
 
-/// <summary>What one request has tried so far, and what it would tell the client if nothing more came.</summary>
-internal sealed class Walk
+/// <summary>The models that one request may be answered by, in turn, and what it would tell the client if nothing more came.</summary>
+/// <param name="candidates">What the requested name stands for; at least one.</param>
+/// <param name="fallbacks">Names to try after them, before the first candidate's own fallbacks.</param>
+internal sealed class Walk(IReadOnlyList<ModelEntry> candidates, IReadOnlyList<string> fallbacks)
 {
-    private ModelException? _failure;
+    // Bounds the walk when fallbacks name each other.
+    private const int MaxModels = 8;
 
-    /// <summary>Ids of the models tried; a handful, so a list.</summary>
-    public List<string> Tried { get; } = new(1);
+    private ModelException? _failure;
+    private List<ModelEntry>? _tried;
+    private int _next;
+
+    public ModelEntry First => candidates[0];
+
+    /// <summary>True once the candidates are used up.</summary>
+    public bool InFallbacks => _next > candidates.Count;
+
+    /// <summary>The next model that was not tried yet; null when none is left.</summary>
+    public ModelEntry? Next(ModelCatalogue models)
+    {
+        // Nearly every request ends with its first model, and needs no list.
+        if (_next == 0) return candidates[_next++];
+        _tried ??= [First];
+        int count = candidates.Count + fallbacks.Count + First.Fallbacks.Count;
+        while (_next < count)
+        {
+            int i = _next++;
+            if (i >= candidates.Count && _tried.Count >= MaxModels) return null;
+            ModelEntry? entry = i < candidates.Count ? candidates[i]
+                : models.Resolve(i < candidates.Count + fallbacks.Count ? fallbacks[i - candidates.Count] : First.Fallbacks[i - candidates.Count - fallbacks.Count]);
+            if (entry is null || _tried.Exists(t => t.Id == entry.Id)) continue;
+            _tried.Add(entry);
+            return entry;
+        }
+        return null;
+    }
 
     public int Attempts { get; set; }
 

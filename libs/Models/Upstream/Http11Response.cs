@@ -58,38 +58,40 @@ internal sealed class Http11Response : UpstreamResponse
         return value.IsEmpty ? null : Encoding.Latin1.GetString(value);
     }
 
-    /// <summary>Reads and parses the head. Interim responses (1xx) are skipped.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask ReadHeadAsync()
+    /// <summary>Where the next bytes of the head go.</summary>
+    public Memory<byte> HeadSpace
     {
-        int length = 0;
-        while (true)
+        get
         {
-            if (length == _buffer.Length) Grow(length, 0, MaxHead);
-            int read = await _connection.ReceiveAsync(_buffer.AsMemory(length));
-            if (read == 0) throw new UpstreamException(UpstreamFailure.ConnectionLost, "The provider closed the connection before it answered.");
-            _connection.MarkReceived();
-            int from = Math.Max(0, length - 3);
-            length += read;
-            int end;
-            while ((end = _buffer.AsSpan(from, length - from).IndexOf("\r\n\r\n"u8)) >= 0)
-            {
-                end += from + 4;
-                if (ParseHead(end))
-                {
-                    _start = _end = _headEnd = end - 2;
-                    _rawStart = end;
-                    _rawEnd = length;
-                    _connection.Disarm();
-                    Decode();
-                    return;
-                }
-                // an interim response: drop it
-                _buffer.AsSpan(end, length - end).CopyTo(_buffer);
-                length -= end;
-                from = 0;
-            }
+            if (_rawEnd == _buffer.Length) Grow(_rawEnd, 0, MaxHead);
+            return _buffer.AsMemory(_rawEnd);
         }
+    }
+
+    /// <summary>Takes in bytes that were read into <see cref="HeadSpace"/>. True once the head is there; interim responses (1xx) are skipped.</summary>
+    public bool AcceptHead(int read)
+    {
+        if (read == 0) throw new UpstreamException(UpstreamFailure.ConnectionLost, "The provider closed the connection before it answered.");
+        int from = Math.Max(0, _rawEnd - 3);
+        _rawEnd += read;
+        int end;
+        while ((end = _buffer.AsSpan(from, _rawEnd - from).IndexOf("\r\n\r\n"u8)) >= 0)
+        {
+            end += from + 4;
+            if (ParseHead(end))
+            {
+                _start = _end = _headEnd = end - 2;
+                _rawStart = end;
+                _connection.Disarm();
+                Decode();
+                return true;
+            }
+            // an interim response: drop it
+            _buffer.AsSpan(end, _rawEnd - end).CopyTo(_buffer);
+            _rawEnd -= end;
+            from = 0;
+        }
+        return false;
     }
 
     public override ValueTask DisposeAsync()

@@ -42,7 +42,13 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
             var response = new Http11Response(this, timeouts, registration, cancellationToken);
             try
             {
-                await response.ReadHeadAsync();
+                int read;
+                do
+                {
+                    read = await ReceiveAsync(response.HeadSpace);
+                    ReceivedAnything |= read > 0;
+                }
+                while (!response.AcceptHead(read));
                 return response;
             }
             catch
@@ -79,13 +85,7 @@ internal sealed class UpstreamConnection(ConnectionPool pool, Socket socket, Str
         Close();
     }
 
-    public ValueTask<int> ReceiveAsync(Memory<byte> buffer)
-    {
-        ValueTask<int> read = stream.ReadAsync(buffer, CancellationToken.None);
-        return read;
-    }
-
-    public void MarkReceived() => ReceivedAnything = true;
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer) => stream.ReadAsync(buffer, CancellationToken.None);
 
     /// <summary>The exchange ended with the connection in a known state: it can serve the next one.</summary>
     public void Return()

@@ -87,4 +87,19 @@ public sealed class IdempotencyTests(HostingFixture host) : IClassFixture<Hostin
 
     private Task<Reply> PostAsync(string body, string? key, string credential = "key-a") =>
         host.SendAsync(HttpMethod.Post, "/api/v1/things", body, credential, key is null ? [] : [("Idempotency-Key", key)]);
+
+    [Fact]
+    public async Task RepetitionOfARequestThatFailed_MakesTheSameIds()
+    {
+        string name = Guid.NewGuid().ToString("N"), body = $$"""{"name":"{{name}}"}""";
+        Reply failed = await host.SendAsync(HttpMethod.Post, "/api/v1/once", body, headers: ("Idempotency-Key", name));
+        Assert.Equal(500, failed.Status);
+        Reply other = await host.SendAsync(HttpMethod.Post, "/api/v1/once", $$"""{"name":"{{name}}","status":202}""", headers: ("Idempotency-Key", name));
+        Assert.Equal((409, "idempotency_key_reused"), (other.Status, other.Json.GetProperty("code").GetString()));
+        Reply again = await host.SendAsync(HttpMethod.Post, "/api/v1/once", body, headers: ("Idempotency-Key", name));
+        Assert.Equal(200, again.Status);
+        Assert.Equal(2, host.Module.Made.Count);
+        Assert.Single(host.Module.Made.Distinct());
+        Assert.Equal(host.Module.Made.First(), again.Json.GetProperty("id").GetString());
+    }
 }

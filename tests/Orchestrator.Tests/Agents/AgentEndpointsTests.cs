@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts.Clients;
+using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Agents;
@@ -138,7 +139,7 @@ public sealed class AgentEndpointsTests
     public async Task Seed_Twice_MakesThreeExamplesOnce()
     {
         await using TestHost host = await TestHost.StartAsync();
-        ITenantSeeder seeder = host.Services.GetServices<ITenantSeeder>().Single();
+        ITenantSeeder seeder = host.Services.GetServices<ITenantSeeder>().OfType<ExampleAgents>().Single();
 
         await seeder.SeedAsync("ten_alpha", default);
         await seeder.SeedAsync("ten_alpha", default);

@@ -329,7 +329,7 @@ public sealed class AgentCompletionsTests
         Assert.Equal("recorded", journey.Text("kind"));
         Assert.Equal("completed", journey.Text("outcome"));
         Assert.Equal("model", journey.Text("step"));
-        Assert.Equal(["orchestrator.run.completed"], host.OutboxSubjects());
+        Assert.Equal(["orchestrator.run.completed"], await host.OutboxSubjectsAsync());
     }
 
     internal static async Task<(int Status, JsonElement Body, string? RunId)> CompleteAsync(TestHost host, string body, bool stream = false, string agent = "helper", string key = "alpha", string? idempotencyKey = null)

@@ -26,7 +26,7 @@ public sealed class FeedbackEndpointsTests
         Assert.Equal(2, all.GetProperty("data").GetArrayLength());
         (_, JsonElement down, _) = await host.Alpha.GetJsonAsync("/api/v1/feedback?rating=-1&agent=helper");
         Assert.Equal("Wrong.", Assert.Single(down.GetProperty("data").EnumerateArray()).Text("comment"));
-        Assert.Equal(["orchestrator.run.completed", "feedback.recorded", "feedback.recorded", "feedback.recorded"], host.OutboxSubjects());
+        Assert.Equal(["orchestrator.run.completed", "feedback.recorded", "feedback.recorded", "feedback.recorded"], await host.OutboxSubjectsAsync());
     }
 
     [Theory]

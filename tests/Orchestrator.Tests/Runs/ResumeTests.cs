@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Orchestrator.Tests.Support;
+using TestStorage = MultiAgent.Testing.TestStorage;
 
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
@@ -16,6 +17,7 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public async Task Run_KilledDuringTheModelCall_CallsAgainAndFinishes()
     {
+        NeedsFiles();
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync();
         host.Model.Default = Silent;
@@ -36,6 +38,7 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public async Task Run_KilledAfterTools_KeepsTheirResults()
     {
+        NeedsFiles();
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync(more: new { tools = new[] { new { name = "calculator" } } });
         host.Model.Script(FakeAnswer.Calling("calculator", """{"expression":"6*7"}"""));
@@ -61,6 +64,7 @@ public sealed class ResumeTests : IDisposable
     [InlineData("unsafe", "The outcome of this call is unknown")]
     public async Task Run_KilledDuringATool_IsRepeatedOnlyWhereThatIsSafe(string effect, string expected)
     {
+        NeedsFiles();
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync(more: new { tools = new[] { new { name = "calculator" } } });
         host.Model.Script(FakeAnswer.Calling("calculator", """{"expression":"6*7"}"""));
@@ -88,6 +92,7 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public async Task Completion_KilledDuringTheModelCall_FinishesFromItsFirstEvent()
     {
+        NeedsFiles();
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync();
         host.Model.Default = Silent;
@@ -108,6 +113,7 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public async Task Queue_KilledWhileWaiting_RunsInOrder()
     {
+        NeedsFiles();
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync(more: new { onBusy = "queue" });
         (_, JsonElement conversation, _) = await host.Alpha.PostJsonAsync("/api/v1/conversations", new { agent = "helper" });
@@ -115,7 +121,7 @@ public sealed class ResumeTests : IDisposable
         host.Model.Default = Silent;
         await StartRunAsync(host, new { agent = "helper", message = "First", conversationId = id });
         await host.Model.WaitForRequestsAsync(1);
-        string last = await StartRunAsync(host, new { agent = "helper", message = "Second", conversationId = id }, "run.accepted");
+        string last = await StartRunAsync(host, new { agent = "helper", message = "Second", conversationId = id }, "run.accepted", id);
         Copy(host);
 
         await using TestHost again = await TestHost.StartAsync(_crashed);
@@ -126,8 +132,33 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public async Task Queues_WhoseFirstRunsEndAtOnce_AreAllTakenUp()
+    {
+        NeedsFiles();
+        await using TestHost host = await TestHost.StartAsync();
+        await host.Alpha.CreateAgentAsync(more: new { onBusy = "queue" });
+        host.Model.Default = Silent;
+        string[] conversations = new string[20];
+        for (int i = 0; i < conversations.Length; i++)
+        {
+            (_, JsonElement conversation, _) = await host.Alpha.PostJsonAsync("/api/v1/conversations", new { agent = "helper" });
+            conversations[i] = conversation.Text("id");
+            await StartRunAsync(host, new { agent = "helper", message = "First", conversationId = conversations[i] });
+        }
+        await host.Model.WaitForRequestsAsync(conversations.Length);
+        var waiting = new List<string>();
+        foreach (string id in conversations) waiting.Add(await StartRunAsync(host, new { agent = "helper", message = "Second", conversationId = id }, "run.accepted", id));
+        Copy(host);
+
+        // The first runs have time to end while the last of those that wait for them are not taken up yet.
+        await using TestHost again = await TestHost.StartAsync(_crashed);
+        foreach (string run in waiting) Assert.Equal("completed", (await again.Alpha.WaitForRunAsync(run)).Text("status"));
+    }
+
+    [Fact]
     public async Task Run_CannotBeTakenUp_FailsVisibly()
     {
+        NeedsFiles();
         await using TestHost host = await TestHost.StartAsync();
         await host.Alpha.CreateAgentAsync();
         host.Model.Default = Silent;
@@ -144,7 +175,7 @@ public sealed class ResumeTests : IDisposable
 
         Assert.Equal("failed", run.Text("status"));
         Assert.Equal("run.failed", (await EventsAsync(again, runId))[^1]);
-        Assert.Equal(["orchestrator.run.failed"], again.OutboxSubjects());
+        Assert.Equal(["orchestrator.run.failed"], await again.OutboxSubjectsAsync());
         Assert.Equal("ok", health.GetProperty("dependencies").EnumerateArray().Single(d => d.Text("name") == "runs").Text("status"));
     }
 
@@ -197,7 +228,7 @@ public sealed class ResumeTests : IDisposable
     }
 
     /// <summary>Starts a run and leaves its stream.</summary>
-    private static async Task<string> StartRunAsync(TestHost host, object body, string until = "run.started")
+    private static async Task<string> StartRunAsync(TestHost host, object body, string until = "run.started", string? conversationId = null)
     {
         if (until == "run.accepted")
         {
@@ -206,7 +237,7 @@ public sealed class ResumeTests : IDisposable
             string id = "";
             await Waiting.UntilAsync(async () =>
             {
-                (_, JsonElement runs, _) = await host.Alpha.GetJsonAsync("/api/v1/runs?status=queued");
+                (_, JsonElement runs, _) = await host.Alpha.GetJsonAsync($"/api/v1/runs?status=queued&conversation={conversationId}");
                 if (runs.GetProperty("data").GetArrayLength() == 0) return false;
                 id = runs.GetProperty("data")[0].Text("id");
                 return true;
@@ -216,6 +247,8 @@ public sealed class ResumeTests : IDisposable
         await using SseReader reader = await SseReader.OpenAsync(host.Alpha, HttpMethod.Post, "/api/v1/chat", body, ("Accept", "text/event-stream"));
         return (await reader.UntilAsync(until)).Json.Text("runId");
     }
+
+    private static void NeedsFiles() => Assert.SkipWhen(TestStorage.IsPostgres, "A server's database cannot be copied at an instant; ReplicaTests cut a process off instead.");
 
     private void Copy(TestHost host)
     {

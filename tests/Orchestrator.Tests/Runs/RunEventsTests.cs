@@ -136,7 +136,7 @@ public sealed class RunEventsTests
         (int again, JsonElement problem, _) = await host.Alpha.PostJsonAsync($"/api/v1/runs/{started.Text("runId")}/cancel", new { });
         Assert.Equal(409, again);
         Assert.Equal("run_not_active", problem.Text("code"));
-        Assert.Equal(["orchestrator.run.cancelled"], host.OutboxSubjects());
+        Assert.Equal(["orchestrator.run.cancelled"], await host.OutboxSubjectsAsync());
     }
 
     [Fact]
@@ -150,7 +150,7 @@ public sealed class RunEventsTests
 
         Assert.Equal(503, status);
         Assert.Equal("provider_unavailable", body.Text("code"));
-        Assert.Equal(["orchestrator.run.failed"], host.OutboxSubjects());
+        Assert.Equal(["orchestrator.run.failed"], await host.OutboxSubjectsAsync());
         Assert.Equal(["started", "failed"], host.Spool.Journeys.Select(j => j.Text("kind")));
     }
 

@@ -1,31 +1,22 @@
 using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
-using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
-public sealed class SqliteRunStoreTests : RunStoreConformance, IDisposable
+public sealed class SqliteRunStoreTests : RunStoreConformance
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("maap-runs-").FullName;
-    private readonly SqliteDatabase _database;
-
-    public SqliteRunStoreTests()
-    {
-        _database = new SqliteDatabase("orchestrator", new() { Directory = _folder, SyncEveryCommit = false });
-        SqliteMigrator.Migrate(_database);
-        Store = new SqliteRunStore(_database);
-    }
-
-    private protected override IRunStore Store { get; }
+    private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 
     [Fact]
     public void Migration_TakenBack_LeavesNothing()
     {
-        while (SqliteMigrator.Rollback(_database) is not null)
+        SqliteDatabase database = ((SqliteStores)Stores).Database;
+        while (SqliteMigrator.Rollback(database) is not null)
         {
             // each call takes one step back
         }
-        Assert.Equal(0L, _database.Read(session =>
+        Assert.Equal(0L, database.Read(session =>
         {
             SqliteStatement count = session.Prepare("SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'");
             count.Step();
@@ -33,11 +24,5 @@ public sealed class SqliteRunStoreTests : RunStoreConformance, IDisposable
             count.Reset();
             return tables;
         }));
-    }
-
-    public void Dispose()
-    {
-        _database.Dispose();
-        Directory.Delete(_folder, recursive: true);
     }
 }

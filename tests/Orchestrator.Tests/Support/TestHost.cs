@@ -13,6 +13,7 @@ using MultiAgent.Data.Sqlite;
 using MultiAgent.Hosting;
 using MultiAgent.Messaging;
 using MultiAgent.Models.Dispatch;
+using TestStorage = MultiAgent.Testing.TestStorage;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -24,6 +25,7 @@ internal sealed class TestHost : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly bool _ownsFolder;
+    private bool _stopped;
 
     private TestHost(WebApplication app, FakeDispatcher model, FakeSpool spool, string folder, bool ownsFolder)
     {
@@ -55,9 +57,11 @@ internal sealed class TestHost : IAsyncDisposable
         folder ??= Directory.CreateTempSubdirectory("maap-orch-").FullName;
         model ??= new FakeDispatcher();
         var spool = new FakeSpool();
+        Dictionary<string, string?> storage = settings?.ContainsKey("DATABASE_URL") == true ? [] : await TestStorage.SettingsAsync(folder);
         WebApplication app = PlatformHost.Build("test", ["--urls", "http://127.0.0.1:0"], [new OrchestratorModule()], builder =>
         {
             builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Data:Directory"] = folder, ["Data:SyncEveryCommit"] = "false", ["Limits:RequestsPerMinute"] = "1000000", ["Limits:Burst"] = "100000" });
+            builder.Configuration.AddInMemoryCollection(storage);
             builder.Configuration.AddInMemoryCollection(settings ?? []);
             builder.Logging.SetMinimumLevel(LogLevel.Warning);
             builder.Services.AddSingleton<ITenantDirectory, FakeTenants>();
@@ -73,6 +77,7 @@ internal sealed class TestHost : IAsyncDisposable
     /// <summary>Stops in order and leaves the folder, to be started again.</summary>
     public async Task StopAsync()
     {
+        _stopped = true;
         await _app.StopAsync();
         await _app.DisposeAsync();
     }
@@ -88,8 +93,7 @@ internal sealed class TestHost : IAsyncDisposable
     {
         Alpha.Dispose();
         Beta.Dispose();
-        await _app.StopAsync();
-        await _app.DisposeAsync();
+        if (!_stopped) await StopAsync();
         if (_ownsFolder) Directory.Delete(Folder, recursive: true);
     }
 }

@@ -1,5 +1,9 @@
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Data;
+using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Sqlite;
+using MultiAgent.Data.Tenancy;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -35,10 +39,13 @@ internal static class Waiting
         UntilAsync(async () => (await client.GetJsonAsync($"/api/v1/runs/{id}")).Body.Text("status") == status, $"run {status}");
 
     /// <summary>Subjects of the events that left with changes of state, in order, whether the relay has published them yet or not.</summary>
-    public static string[] OutboxSubjects(this TestHost host)
+    public static async Task<string[]> OutboxSubjectsAsync(this TestHost host)
     {
         // The outbox first: what moves on in between is found in the log.
-        List<(string Id, string Subject)> waiting = host.Database.Read(Rows("SELECT id, subject FROM outbox ORDER BY seq"));
+        List<(string Id, string Subject)> waiting = host.Services.GetRequiredService<Databases>().UsesPostgres
+            ? await host.Services.GetRequiredKeyedService<PostgresDatabase>("orchestrator").ReadAsync(TenantScope.System("test"),
+                session => session.Sql("/* all tenants */ SELECT id, subject FROM orchestrator.outbox ORDER BY seq").ListAsync(row => (row.GetString(0), row.GetString(1))))
+            : host.Database.Read(Rows("SELECT id, subject FROM outbox ORDER BY seq"));
         using var events = new SqliteDatabase("events", new() { Directory = host.Folder });
         List<(string Id, string Subject)> published = events.Read(Rows("SELECT id, subject FROM events WHERE source <> 'spool' ORDER BY seq"));
         return [.. published.Concat(waiting).DistinctBy(e => e.Id).Select(e => e.Subject)];

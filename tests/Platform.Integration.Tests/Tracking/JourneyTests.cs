@@ -83,10 +83,10 @@ public sealed class JourneyTests : IAsyncLifetime
         await _platform.Client.PostJsonAsync("/api/v1/chat", """{"agent":"helper","message":"hi","stream":false}""");
 
         JsonElement[] journeys = [];
-        await Eventually.TrueAsync(async () => (journeys = await ListAsync("?type=chat")).Count(j => j.GetProperty("status").GetString() != "active") == 5, "five journeys");
+        // A run's end and its steps come on two ways, and either may be first.
+        await Eventually.TrueAsync(async () => (journeys = await ListAsync("?type=chat")).Count(j => j.GetProperty("status").GetString() != "active" && j.GetProperty("stepCount").GetInt32() > 0) == 5, "five journeys with their steps");
         Assert.Equal(["abandoned", "completed", "completed", "completed", "failed"], journeys.Select(j => j.GetProperty("status").GetString()).Order());
         Assert.Single(journeys, j => j.TryGetProperty("userId", out JsonElement user) && user.GetString() == "end-user");
-        Assert.All(journeys, j => Assert.True(j.GetProperty("stepCount").GetInt32() > 0));
     }
 
     [Fact]

@@ -1,0 +1,43 @@
+using MultiAgent.Contracts;
+
+namespace MultiAgent.Orchestrator.Runs;
+
+/// <summary>Writes a run's steps, and outlasts a database that is away for a while: the run was accepted, and waits rather than fail.</summary>
+internal sealed class RunWriter(RunServices services, LiveRun live)
+{
+    // Longer than a database takes to come back after a crash or a change of the primary.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public async Task WriteAsync(RunWrite write)
+    {
+        long begun = services.Time.GetTimestamp();
+        bool unknown = false;
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                if (unknown && await IsStoredAsync(write)) return;
+                await services.Store.AppendAsync(write);
+                return;
+            }
+            catch (OverloadedException) when (attempt < 6)
+            {
+                // It waits for its turn rather than fail.
+            }
+            catch (StorageUnavailableException e) when (services.Time.GetElapsedTime(begun) < Patience && live.Cause is not (StopCause.Shutdown or StopCause.LeaseLost))
+            {
+                // A database that restarts is no reason to fail, or to make the call of the model again.
+                unknown |= e.OutcomeUnknown;
+            }
+            await Task.Delay(TimeSpan.FromMilliseconds(50 << Math.Min(attempt, 5)), services.Time);
+        }
+    }
+
+    /// <summary>True when the write was stored, though the answer to it was lost.</summary>
+    private async Task<bool> IsStoredAsync(RunWrite write)
+    {
+        RunEvent first = write.Events[0];
+        return await services.Store.EventsAsync(write.Run.TenantId, write.Run.Id, first.Seq - 1, 1) is [{ } stored]
+            && stored.Seq == first.Seq && stored.Type == first.Type && stored.Data.AsSpan().SequenceEqual(first.Data);
+    }
+}

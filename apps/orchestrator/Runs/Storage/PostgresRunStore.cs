@@ -1,0 +1,171 @@
+using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Contracts;
+using MultiAgent.Data.Postgres;
+using MultiAgent.Data.Tenancy;
+using MultiAgent.Messaging;
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Runs.Storage;
+
+/// <summary>
+/// Runs in PostgreSQL. What needs no answer in between goes through the writer with group commit, so that many runs share a round trip and a
+/// commit: every append, and every acceptance but that of a busy conversation or of a key that is known.
+/// </summary>
+internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.ServiceName)] PostgresDatabase database) : IRunStore
+{
+    public async Task<AcceptOutcome> AcceptAsync(NewRun run)
+    {
+        RunRecord record = run.Record;
+        var batch = new WriteBatch();
+        if (run.CreateConversation) PostgresRunStatements.CreateConversation(batch, record, run.Title);
+        else if (record.ConversationId is not null) PostgresRunStatements.TouchConversation(batch, record, run.Title, static () => new ConversationMissing());
+        PostgresRunStatements.Insert(batch, record, RunStatus.Running, run.Lease, whileIdle: record.ConversationId is not null, static () => new NotIdle());
+        PostgresRunStatements.Append(batch, record, [.. run.Accepted, .. run.Started]);
+        PostgresRunStatements.AddMessages(batch, record, run.Messages);
+        try
+        {
+            await database.Writer.WriteAsync(record.TenantId, batch);
+            return AcceptOutcome.Started.Instance;
+        }
+        catch (ConversationMissing)
+        {
+            // A repetition of a request whose conversation is gone by now still gets its run.
+            return await KnownAsync(record) ?? new AcceptOutcome.ConversationNotFound();
+        }
+        catch (NotIdle)
+        {
+            return await KnownAsync(record) ?? await AcceptBusyAsync(run);
+        }
+    }
+
+    public async Task AppendAsync(RunWrite write)
+    {
+        // The fence is in the statement that adds events.
+        ArgumentOutOfRangeException.ThrowIfZero(write.Events.Count);
+        var batch = new WriteBatch();
+        PostgresRunStatements.AppendFenced(batch, write.Run, write.Events, "'queued', 'running'", () => new LeaseLostException(write.Run.Id));
+        if (write.End is { } end) PostgresRunStatements.End(batch, end);
+        PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
+        PostgresRunWaits.Write(batch, write);
+        if (write.Event is { } told) Outbox.Add(batch, database, told);
+        await database.Writer.WriteAsync(write.Run.TenantId, batch);
+    }
+
+    public async Task<StartedNext?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now)
+    {
+        // Nearly always nobody waits.
+        bool waits = await database.ReadAsync(tenantId, session => session
+            .Sql("SELECT 1 FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status = 'queued' LIMIT 1", conversationId, tenantId).FirstAsync(static _ => true));
+        if (!waits) return null;
+        return await database.WriteAsync(tenantId, async session =>
+        {
+            await session.Sql("SELECT 1 FROM orchestrator.conversations WHERE id = $1 AND tenant_id = $2 FOR UPDATE", conversationId, tenantId).FirstAsync(static _ => true);
+            return await session.Sql("""
+                UPDATE orchestrator.runs SET status = 'running', started_at = $3 WHERE tenant_id = $2 AND status = 'queued' AND id =
+                    (SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running') ORDER BY status = 'running' DESC, position LIMIT 1)
+                RETURNING id, lease_owner
+                """, conversationId, tenantId, now).FirstAsync(static row => new StartedNext(row.Text(0), row.TextOrNull(1)));
+        });
+    }
+
+    public async Task<bool> CancelQueuedAsync(RunWrite write)
+    {
+        var batch = new WriteBatch();
+        PostgresRunStatements.AppendFenced(batch, write.Run, write.Events, "'queued'", static () => new NotIdle());
+        PostgresRunStatements.End(batch, write.End!);
+        if (write.Event is { } told) Outbox.Add(batch, database, told);
+        try
+        {
+            await database.Writer.WriteAsync(write.Run.TenantId, batch);
+            return true;
+        }
+        catch (NotIdle)
+        {
+            return false;
+        }
+    }
+
+    public async ValueTask<RunRecord?> FindAsync(string tenantId, string runId) => await database.ReadAsync(tenantId, session =>
+        session.Sql(PostgresRunRows.Select + "WHERE r.id = $1 AND r.tenant_id = $2", runId, tenantId).FirstAsync(PostgresRunRows.Read));
+
+    public async ValueTask<RunRecord?> FindByKeyAsync(string tenantId, string idempotencyKey) => await database.ReadAsync(tenantId, session =>
+        session.Sql(PostgresRunRows.Select + "WHERE r.tenant_id = $1 AND r.idempotency_key = $2", tenantId, idempotencyKey).FirstAsync(PostgresRunRows.Read));
+
+    public async ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit) => await database.ReadAsync(tenantId, session => session
+        .Sql("SELECT seq, type, at, data FROM orchestrator.run_events WHERE run_id = $1 AND seq > $2 AND tenant_id = $3 ORDER BY seq LIMIT $4", runId, afterSeq, tenantId, limit)
+        .ListAsync(static row => new RunEvent { Seq = row.Int64(0), Type = row.Text(1), At = row.Time(2), Data = row.Bytes(3) }));
+
+    public async ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => await database.ReadAsync(tenantId, session => session
+        .Sql("SELECT data FROM orchestrator.run_events WHERE run_id = $1 AND tenant_id = $2 AND type = $3 ORDER BY seq DESC LIMIT 1", runId, tenantId, type).FirstAsync(static row => row.Bytes(0)));
+
+    public async ValueTask<IReadOnlyList<RunRecord>> ListAsync(string tenantId, RunFilter filter, string? beforeId, int limit) => await database.ReadAsync(tenantId, session => session
+        .Sql(PostgresRunRows.Select + """
+            WHERE r.tenant_id = $1 AND ($2::text IS NULL OR r.id < $2) AND ($3::text IS NULL OR r.status = $3) AND ($4::text IS NULL OR r.agent = $4) AND ($5::text IS NULL OR r.conversation_id = $5)
+                AND r.parent_run_id IS NOT DISTINCT FROM $7::text AND ($8::text IS NULL OR r.kind = $8)
+            ORDER BY r.id DESC LIMIT $6
+            """, tenantId, PostgresText.Storable(beforeId), filter.Status is { } status ? RunStatusNames.Of(status) : null, PostgresText.Storable(filter.Agent), PostgresText.Storable(filter.ConversationId), limit,
+            PostgresText.Storable(filter.ParentRunId), filter.Kind is { } kind ? RunKindNames.Of(kind) : null).ListAsync(PostgresRunRows.Read));
+
+    public async ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit)
+    {
+        List<byte[]> messages = await database.ReadAsync(tenantId, session => session
+            .Sql("SELECT wire FROM orchestrator.messages WHERE conversation_id = $1 AND tenant_id = $2 AND run_id <> $3 ORDER BY position DESC LIMIT $4", conversationId, tenantId, exceptRunId, limit)
+            .ListAsync(static row => row.Bytes(0)));
+        messages.Reverse();
+        return messages;
+    }
+
+    public Task<int> ForgetKeysAsync(DateTimeOffset before, int batch) => database.WriteAsync(TenantScope.System("idempotency keys of runs"), session => session.Sql("""
+        /* all tenants */ UPDATE orchestrator.runs SET idempotency_key = NULL, request_hash = NULL
+        WHERE position IN (SELECT position FROM orchestrator.runs WHERE idempotency_key IS NOT NULL AND created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """, before, batch).ExecuteAsync());
+
+    private async Task<AcceptOutcome?> KnownAsync(RunRecord record)
+    {
+        if (record.IdempotencyKey is not { } key || await FindByKeyAsync(record.TenantId, key) is not { } known) return null;
+        return known.RequestHash == record.RequestHash ? new AcceptOutcome.Existing(known) : new AcceptOutcome.KeyReused();
+    }
+
+    // The conversation has an active run, or had one a moment ago.
+    private async Task<AcceptOutcome> AcceptBusyAsync(NewRun run)
+    {
+        RunRecord record = run.Record;
+        try
+        {
+            return await database.WriteAsync<AcceptOutcome>(record.TenantId, async session =>
+            {
+                var batch = new WriteBatch();
+                PostgresRunStatements.TouchConversation(batch, record, run.Title, static () => new ConversationMissing());
+                await session.ExecuteAllAsync(batch);
+                List<string> active = await session
+                    .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running') ORDER BY position", record.ConversationId, record.TenantId)
+                    .ListAsync(static row => row.Text(0));
+                bool waits = active.Count > 0;
+                // The touch goes with the transaction, as it does where the run is stored: somebody spoke in this conversation.
+                if (waits && run.OnBusy == BusyPolicy.Reject) return new AcceptOutcome.Busy(active[0]);
+                if (active.Count > run.MaxQueued) return new AcceptOutcome.QueueFull();
+                batch = new WriteBatch();
+                PostgresRunStatements.Insert(batch, record, waits ? RunStatus.Queued : RunStatus.Running, run.Lease, whileIdle: false, static () => new NotIdle());
+                PostgresRunStatements.Append(batch, record, waits ? run.Accepted : [.. run.Accepted, .. run.Started]);
+                if (!waits) PostgresRunStatements.AddMessages(batch, record, run.Messages);
+                await session.ExecuteAllAsync(batch);
+                return waits ? new AcceptOutcome.Queued(run.OnBusy == BusyPolicy.Interrupt ? active : []) : AcceptOutcome.Started.Instance;
+            });
+        }
+        catch (ConversationMissing)
+        {
+            return new AcceptOutcome.ConversationNotFound();
+        }
+        catch (NotIdle)
+        {
+            // The key came in between.
+            return await KnownAsync(record) ?? throw new OverloadedException("The run could not be stored. Try again.");
+        }
+    }
+
+    private sealed class ConversationMissing : Exception;
+
+    private sealed class NotIdle : Exception;
+}

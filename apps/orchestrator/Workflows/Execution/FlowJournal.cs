@@ -1,0 +1,141 @@
+using System.Runtime.ExceptionServices;
+using System.Text.Json;
+using MultiAgent.Contracts.Events;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Workflows.Execution;
+
+/// <summary>
+/// The log of a workflow's run, written by all strands of it. What several of them add while a write is under way goes with the next one; whoever has
+/// appended may rely on it.
+/// </summary>
+internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log) : IDisposable
+{
+    private readonly RunWriter _writer = new(services, live);
+    private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private List<RunWait> _waits = [];
+    private List<string> _closed = [];
+    private EventEnvelope? _told;
+    private Exception? _broken;
+
+    /// <summary>An event about a place, stored with the next write; returns its number.</summary>
+    public long Add<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members)
+    {
+        lock (_lock)
+        {
+            AddLocked(type, path, state, members);
+            return log.LastSeq;
+        }
+    }
+
+    /// <summary>An event about a place, stored when this returns with its number.</summary>
+    public async Task<long> AppendAsync<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members)
+    {
+        long seq = Add(type, path, state, members);
+        await FlushAsync();
+        return seq;
+    }
+
+    /// <summary>An event that begins a wait.</summary>
+    public Task BeginWaitAsync<T>(RunWait wait, T state, Action<Utf8JsonWriter, T> members)
+    {
+        lock (_lock)
+        {
+            AddLocked(RunEventTypes.WaitRequested, wait.Path, state, members);
+            _waits.Add(wait);
+        }
+        return FlushAsync();
+    }
+
+    /// <summary>An event that ends a wait.</summary>
+    public Task EndWaitAsync<T>(string type, string path, string waitId, T state, Action<Utf8JsonWriter, T> members)
+    {
+        lock (_lock)
+        {
+            AddLocked(type, path, state, members);
+            _closed.Add(waitId);
+        }
+        return FlushAsync();
+    }
+
+    /// <summary>An event of the run as a whole, and what is told with it.</summary>
+    public Task TellAsync<T>(string type, T state, Action<Utf8JsonWriter, T> members, EventEnvelope? told = null)
+    {
+        lock (_lock)
+        {
+            log.Add(type, state, members);
+            _told = told;
+        }
+        return FlushAsync();
+    }
+
+    public void Resumed()
+    {
+        lock (_lock) log.Resumed();
+    }
+
+    /// <summary>Ends the run.</summary>
+    public Task EndAsync(RunRecord end)
+    {
+        lock (_lock) log.Ended(end);
+        return WriteAsync(end, null);
+    }
+
+    /// <summary>Puts the run to rest.</summary>
+    public Task ParkAsync(Parking parks)
+    {
+        lock (_lock)
+        {
+            log.Add(RunEventTypes.Waiting, parks.WakeAt, static (json, until) =>
+            {
+                if (until is { } time) json.WriteString("until"u8, time);
+            });
+        }
+        return WriteAsync(null, parks);
+    }
+
+    public Task FlushAsync() => WriteAsync(null, null);
+
+    public void Dispose() => _turn.Dispose();
+
+    private void AddLocked<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members) => log.Add(type, (path, state, members), static (json, s) =>
+    {
+        json.WriteString("path"u8, s.path);
+        s.members(json, s.state);
+    });
+
+    private async Task WriteAsync(RunRecord? end, Parking? parks)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            // After a write that failed the numbers of later events would leave a gap.
+            if (_broken is not null) ExceptionDispatchInfo.Throw(_broken);
+            RunWrite write;
+            lock (_lock)
+            {
+                List<RunEvent> events = log.Take();
+                if (events.Count == 0) return;
+                write = new RunWrite { Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end) };
+                (_waits, _closed, _told) = ([], [], null);
+            }
+            try
+            {
+                await _writer.WriteAsync(write);
+            }
+            catch (Exception e)
+            {
+                _broken = e;
+                throw;
+            }
+            live.LastProgress = services.Time.GetTimestamp();
+            live.Publish(write.Events);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+}

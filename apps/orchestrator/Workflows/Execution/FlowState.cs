@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.Json;
+using MultiAgent.Models;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Workflows.Execution;
+
+/// <summary>What a run of a workflow knows; after a crash or a rest it is built again from the log.</summary>
+internal sealed class FlowState
+{
+    private readonly ConcurrentDictionary<string, StepRecord> _records = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private int _steps;
+
+    /// <summary>Steps that were begun, each iteration and item counted.</summary>
+    public int Steps => Volatile.Read(ref _steps);
+
+    /// <summary>Of all agents.</summary>
+    public TokenUsage Usage { get; private set; }
+
+    /// <summary>US dollars; null once the cost of any call is unknown.</summary>
+    public decimal? CostUsd { get; private set; } = 0m;
+
+    /// <summary>Set when what was done is being undone: why.</summary>
+    public (string Code, string Message)? Compensating { get; set; }
+
+    public StepRecord At(string path) => _records.GetOrAdd(path, static _ => new StepRecord());
+
+    public int CountStep() => Interlocked.Increment(ref _steps);
+
+    public void Spent(in TokenUsage usage, decimal? cost)
+    {
+        lock (_lock)
+        {
+            Usage += usage;
+            CostUsd = cost is null ? null : CostUsd + cost;
+        }
+    }
+
+    public static FlowState Rebuild(IEnumerable<RunEvent> events)
+    {
+        var state = new FlowState();
+        foreach (RunEvent e in events) state.Apply(e);
+        return state;
+    }
+
+    private void Apply(RunEvent e)
+    {
+        using var document = JsonDocument.Parse(e.Data);
+        JsonElement root = document.RootElement;
+        if (e.Type == RunEventTypes.Compensating) Compensating = (Text(root, "code")!, Text(root, "message") ?? "");
+        if (Text(root, "path") is not { } path) return;
+        StepRecord record = At(path);
+        switch (e.Type)
+        {
+            case RunEventTypes.StepStarted:
+                record.Status = StepStatus.Started;
+                record.StartedAt = e.At;
+                _steps++;
+                break;
+            case RunEventTypes.StepRetrying:
+                record.BeginAttempt(root.GetProperty("attempt").GetInt32());
+                record.RetryAt = Time(root, "at");
+                break;
+            case RunEventTypes.StepCompleted:
+                (record.Status, record.DoneAt) = (StepStatus.Completed, e.Seq);
+                record.Output = root.TryGetProperty("output", out JsonElement output) ? output.Clone() : null;
+                break;
+            case RunEventTypes.ChildCompleted:
+                if (root.TryGetProperty("usage", out JsonElement usage)) Spent(Read(usage), Cost(usage));
+                if (root.TryGetProperty("output", out JsonElement answer)) (record.Status, record.Output) = (StepStatus.Completed, answer.Clone());
+                else record.BeginAttempt(record.Attempt + 1);
+                break;
+            case RunEventTypes.SubworkflowStarted:
+                record.Subworkflow = (Text(root, "workflowId")!, root.GetProperty("version").GetInt32());
+                break;
+            case RunEventTypes.StepSkipped:
+                record.Status = StepStatus.Skipped;
+                break;
+            case RunEventTypes.StepFailed:
+                (record.Status, record.DoneAt) = (StepStatus.Failed, e.Seq);
+                (record.ErrorCode, record.ErrorMessage) = (Text(root, "code"), Text(root, "message"));
+                break;
+            case RunEventTypes.ChildStarted:
+                record.ChildRunId = Text(root, "runId");
+                break;
+            case RunEventTypes.ToolCallIntended:
+                record.Intended = (Text(root, "idempotencyKey")!, Text(root, "effect")!);
+                break;
+            case RunEventTypes.TimerSet:
+                record.Until = Time(root, "until");
+                break;
+            case RunEventTypes.WaitRequested:
+                record.WaitId = Text(root, "waitId");
+                record.Until = Time(root, "expiresAt");
+                break;
+            case RunEventTypes.WaitResolved:
+                record.Resolution = new WaitResolution(Text(root, "decision")!, Text(root, "by"), Text(root, "comment"), root.TryGetProperty("data", out JsonElement data) ? data.GetRawText() : null, e.At);
+                break;
+            case RunEventTypes.WaitExpired:
+                record.Expired = true;
+                break;
+        }
+    }
+
+    private static string? Text(JsonElement root, string name) => root.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static DateTimeOffset? Time(JsonElement root, string name) => Text(root, name) is { } text ? DateTimeOffset.Parse(text, CultureInfo.InvariantCulture) : null;
+
+    private static TokenUsage Read(JsonElement usage) => new(Number(usage, "inputTokens"), Number(usage, "outputTokens"), CachedInputTokens: Number(usage, "cachedInputTokens"),
+        ReasoningTokens: Number(usage, "reasoningTokens"), Estimated: usage.TryGetProperty("estimated", out _));
+
+    private static long Number(JsonElement usage, string name) => usage.TryGetProperty(name, out JsonElement value) ? value.GetInt64() : 0;
+
+    private static decimal? Cost(JsonElement usage) => usage.TryGetProperty("costUsd", out JsonElement cost) && cost.ValueKind == JsonValueKind.Number ? cost.GetDecimal() : null;
+}

@@ -1,0 +1,66 @@
+using System.Text.Json;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Workflows.Execution;
+
+/// <summary>How a step stands.</summary>
+internal enum StepStatus
+{
+    New,
+    Started,
+    Completed,
+    Skipped,
+    Failed,
+}
+
+/// <summary>What the log says of one place in a workflow. One strand works at a place.</summary>
+internal sealed class StepRecord
+{
+    public StepStatus Status { get; set; }
+
+    /// <summary>The attempt that is under way, or was the last; from 1.</summary>
+    public int Attempt { get; set; } = 1;
+
+    /// <summary>When the first attempt began.</summary>
+    public DateTimeOffset StartedAt { get; set; }
+
+    public JsonElement? Output { get; set; }
+    public string? ErrorCode { get; set; }
+    public string? ErrorMessage { get; set; }
+
+    /// <summary>Where its end stands in the log: the order in which steps were done.</summary>
+    public long DoneAt { get; set; }
+
+    // Of the attempt under way:
+
+    /// <summary>When the next attempt may begin.</summary>
+    public DateTimeOffset? RetryAt { get; set; }
+
+    public string? ChildRunId { get; set; }
+
+    /// <summary>The version of the workflow that the step runs.</summary>
+    public (string Id, int Version)? Subworkflow { get; set; }
+
+    /// <summary>The idempotency key of a call that was to be made, and what repeating it does.</summary>
+    public (string Key, string Effect)? Intended { get; set; }
+
+    /// <summary>What a step waits for until then.</summary>
+    public DateTimeOffset? Until { get; set; }
+
+    public string? WaitId { get; set; }
+    public WaitResolution? Resolution { get; set; }
+    public bool Expired { get; set; }
+
+    public void BeginAttempt(int attempt)
+    {
+        Attempt = attempt;
+        RetryAt = null;
+        ChildRunId = null;
+        Subworkflow = null;
+        Intended = null;
+        Until = null;
+        WaitId = null;
+        Resolution = null;
+        Expired = false;
+    }
+}

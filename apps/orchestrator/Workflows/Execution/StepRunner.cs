@@ -1,0 +1,244 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using MultiAgent.Contracts;
+using MultiAgent.Contracts.Events;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Workflows;
+using MultiAgent.Workflows.Steps;
+using MultiAgent.Workflows.Templates;
+
+namespace MultiAgent.Orchestrator.Workflows.Execution;
+
+/// <summary>Executes steps: their conditions, attempts, time limits and errors; and undoes them.</summary>
+internal sealed class StepRunner
+{
+    // A step that says nothing of its compensation's attempts does not mean that one failure may leave things half done.
+    private static readonly RetryPolicy Undoing = new() { Attempts = 5 };
+
+    private readonly Flow _flow;
+    private readonly StepActions _actions;
+    private readonly ConcurrentQueue<(Step Step, StepContext Context, string Path, StepRecord Record)> _undoable = new();
+    private readonly ConcurrentQueue<string> _names = new();
+
+    public StepRunner(Flow flow, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows)
+    {
+        _flow = flow;
+        _actions = new StepActions(flow, this, agents, tools, workflows);
+    }
+
+    /// <summary>Types of the steps that were executed here.</summary>
+    public IReadOnlyList<string> Names => [.. _names.Take(100)];
+
+    /// <summary>Executes steps one after the other; the output of the last one that was not skipped.</summary>
+    public async Task<JsonElement?> BlockAsync(IReadOnlyList<Step> block, StepContext context)
+    {
+        JsonElement? last = null;
+        foreach (Step step in block)
+        {
+            (bool ran, JsonElement? output) = await StepAsync(step, context);
+            if (ran) last = output;
+        }
+        return last;
+    }
+
+    /// <summary>Undoes the steps that are done, the last first; false when one could not be undone.</summary>
+    public async Task<bool> CompensateAsync(CancellationToken token)
+    {
+        bool all = true;
+        foreach ((Step step, StepContext context, string path, StepRecord record) in _undoable.OrderByDescending(d => d.Record.DoneAt))
+        {
+            StepContext undoing = context with { Path = path, LogOnly = false, Deadline = null, Meter = null, Token = token };
+            try
+            {
+                await StepAsync(step.Compensate!, undoing, undoes: true);
+            }
+            catch (StepFailedException e)
+            {
+                all = false;
+                StepRecord failed = _flow.State.At(e.Path);
+                if (failed.Expired) continue;
+                failed.Expired = true;
+                await _flow.Journal.TellAsync(RunEventTypes.CompensationFailed, (path, e), static (json, s) =>
+                {
+                    json.WriteString("step"u8, s.path);
+                    json.WriteString("code"u8, s.e.Code);
+                    json.WriteString("message"u8, s.e.Message);
+                }, Alert(path, e));
+            }
+        }
+        return all;
+    }
+
+    private async Task<(bool Ran, JsonElement? Output)> StepAsync(Step step, StepContext context, bool undoes = false)
+    {
+        string path = context.Of(step.Id);
+        StepRecord record = _flow.State.At(path);
+        if (record.Status == StepStatus.Skipped) return Skipped(step, context);
+        if (record.Status == StepStatus.New)
+        {
+            if (context.LogOnly) throw new LogEndsException();
+            context.Token.ThrowIfCancellationRequested();
+            record.StartedAt = _flow.Time.GetUtcNow();
+            if (step.When is { } when && !when.Evaluate(context.Scope(_flow.Run, record.StartedAt)))
+            {
+                record.Status = StepStatus.Skipped;
+                _flow.Journal.Add(RunEventTypes.StepSkipped, path, step, static (json, s) => json.WriteString("step"u8, s.Id));
+                return Skipped(step, context);
+            }
+            if (!undoes && _flow.State.Steps >= _flow.Workflow.Definition.Limits.MaxSteps) throw new StepFailedException(path, StepCodes.LimitReached, $"The workflow has executed {_flow.State.Steps} steps, which is its limit.");
+            _flow.State.CountStep();
+            record.Status = StepStatus.Started;
+            _flow.Journal.Add(RunEventTypes.StepStarted, path, step, static (json, s) =>
+            {
+                json.WriteString("step"u8, s.Id);
+                json.WriteString("kind"u8, s.Type);
+            });
+        }
+        _names.Enqueue(step.Type);
+        StepContext own = context with
+        {
+            // What was done or has failed is only looked through, for what it used and what there is to undo.
+            LogOnly = context.LogOnly || record.Status is StepStatus.Completed or StepStatus.Failed,
+            Meter = step.Policy.Budget is { } budget ? new Meter(budget, context.Meter) : context.Meter,
+        };
+        if (own.LogOnly && record.Status != StepStatus.Started) return await LookThroughAsync(step, own, path, record, undoes);
+        RetryPolicy retry = undoes && step.Policy.Retry.Attempts == 1 ? Undoing : step.Policy.Retry;
+        while (true)
+        {
+            try
+            {
+                if (record.RetryAt is { } at) await _flow.Waits.WaitAsync(null, at, own.Token);
+                JsonElement? output = await AttemptAsync(step, own, path, record);
+                record.Status = StepStatus.Completed;
+                return await DoneAsync(step, context, path, record, output, undoes);
+            }
+            catch (StepException e) when (!own.LogOnly)
+            {
+                if (!e.Retryable || record.Attempt >= retry.Attempts) return await FailedAsync(step, context, path, record, e.Code, e.Message);
+                await AgainAsync(path, record, retry, e);
+            }
+            catch (WorkflowTemplateException e) when (!own.LogOnly)
+            {
+                return await FailedAsync(step, context, path, record, StepCodes.Template, e.Message);
+            }
+            catch (StepFailedException e) when (!own.LogOnly)
+            {
+                // Of a step inside, which has had its attempts.
+                if (record.Attempt >= retry.Attempts) return await FailedAsync(step, context, path, record, e.Code, e.Message);
+                await AgainAsync(path, record, retry, new StepException(e.Code, e.Message));
+            }
+        }
+    }
+
+    private async Task<JsonElement?> AttemptAsync(Step step, StepContext context, string path, StepRecord record)
+    {
+        // Of a step that waits for something, the limit is for the waiting.
+        if (step.Policy.Timeout is not { } limit || step is WaitStep || context.LogOnly) return await _actions.ExecuteAsync(step, context, path, record);
+        DateTimeOffset end = (record.RetryAt ?? record.StartedAt) + limit;
+        TimeSpan left = end - _flow.Time.GetUtcNow();
+        using var timeout = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, _flow.Time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, context.Token);
+        try
+        {
+            return await _actions.ExecuteAsync(step, context with { Token = linked.Token, Deadline = context.Deadline < end ? context.Deadline : end }, path, record);
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !context.Token.IsCancellationRequested)
+        {
+            throw new StepException(StepCodes.Timeout, $"The step took longer than {limit.TotalSeconds} seconds.");
+        }
+    }
+
+    private (bool, JsonElement?) Skipped(Step step, StepContext context)
+    {
+        context.Frame.Set(step.Id, new StepResult("skipped"));
+        return (false, null);
+    }
+
+    private async Task<(bool, JsonElement?)> LookThroughAsync(Step step, StepContext context, string path, StepRecord record, bool undoes)
+    {
+        try
+        {
+            await _actions.ExecuteAsync(step, context, path, record);
+        }
+        catch (Exception e) when (e is LogEndsException or StepException or StepFailedException or WorkflowTemplateException)
+        {
+            // It ends where the log does.
+        }
+        if (record.Status == StepStatus.Completed) return Take(step, context, path, record, undoes);
+        return Fail(step, context, path, record);
+    }
+
+    private async Task<(bool, JsonElement?)> DoneAsync(Step step, StepContext context, string path, StepRecord record, JsonElement? output, bool undoes)
+    {
+        record.Output = output;
+        record.DoneAt = await _flow.Journal.AppendAsync(RunEventTypes.StepCompleted, path, (step, output), static (json, s) =>
+        {
+            json.WriteString("step"u8, s.step.Id);
+            if (s.output is { } value)
+            {
+                json.WritePropertyName("output"u8);
+                value.WriteTo(json);
+            }
+        });
+        return Take(step, context, path, record, undoes);
+    }
+
+    private (bool, JsonElement?) Take(Step step, StepContext context, string path, StepRecord record, bool undoes)
+    {
+        if (step.Compensate is not null && !undoes) _undoable.Enqueue((step, context, path, record));
+        context.Frame.Set(step.Id, new StepResult("completed", record.Output));
+        if (step is EndStep end) throw new WorkflowEndedException(end.Status == EndStatus.Failed, record.Output, end.Message?.Evaluate(context.Scope(_flow.Run, record.StartedAt)));
+        return (true, record.Output);
+    }
+
+    private async Task AgainAsync(string path, StepRecord record, RetryPolicy retry, StepException e)
+    {
+        int next = record.Attempt + 1;
+        // Half of it is chance, so that many that failed together do not come back together.
+        DateTimeOffset at = _flow.Time.GetUtcNow() + retry.DelayAfter(record.Attempt) * (0.5 + Random.Shared.NextDouble() / 2);
+        record.BeginAttempt(next);
+        record.RetryAt = at;
+        await _flow.Journal.AppendAsync(RunEventTypes.StepRetrying, path, (next, at, e), static (json, s) =>
+        {
+            json.WriteNumber("attempt"u8, s.next);
+            json.WriteString("at"u8, s.at);
+            json.WriteString("code"u8, s.e.Code);
+            json.WriteString("message"u8, s.e.Message);
+        });
+    }
+
+    private async Task<(bool, JsonElement?)> FailedAsync(Step step, StepContext context, string path, StepRecord record, string code, string message)
+    {
+        (record.Status, record.ErrorCode, record.ErrorMessage) = (StepStatus.Failed, code, message);
+        await _flow.Journal.AppendAsync(RunEventTypes.StepFailed, path, record, static (json, r) =>
+        {
+            json.WriteNumber("attempt"u8, r.Attempt);
+            json.WriteString("code"u8, r.ErrorCode);
+            json.WriteString("message"u8, r.ErrorMessage);
+        });
+        return Fail(step, context, path, record);
+    }
+
+    private static (bool, JsonElement?) Fail(Step step, StepContext context, string path, StepRecord record)
+    {
+        if (step.Policy.OnError == ErrorAction.Fail) throw new StepFailedException(path, record.ErrorCode!, record.ErrorMessage!);
+        context.Frame.Set(step.Id, new StepResult("failed", null, record.ErrorMessage));
+        return (true, null);
+    }
+
+    private EventEnvelope Alert(string path, StepFailedException e)
+    {
+        DateTimeOffset now = _flow.Time.GetUtcNow();
+        return new EventEnvelope
+        {
+            Id = Ids.New("evt", now),
+            Subject = Subjects.CompensationFailed,
+            Source = OrchestratorModule.ServiceName,
+            TenantId = _flow.Run.TenantId,
+            OrderingKey = _flow.Run.Id,
+            Time = now,
+            TraceParent = _flow.Run.TraceParent,
+            Data = JsonSerializer.SerializeToUtf8Bytes(new { runId = _flow.Run.Id, workflow = _flow.Run.Agent, step = path, code = e.Code, message = e.Message }),
+        };
+    }
+}

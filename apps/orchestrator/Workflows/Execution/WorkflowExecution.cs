@@ -1,0 +1,157 @@
+using System.Text.Json;
+using MultiAgent.Contracts;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Workflows;
+using MultiAgent.Workflows.Templates;
+
+namespace MultiAgent.Orchestrator.Workflows.Execution;
+
+/// <summary>
+/// Works a run of a workflow off. It goes through the steps from the beginning each time; what the log has is not done again but taken from there, so
+/// that after a crash or a rest it arrives where it was. What it depends on besides is in the log too: outcomes, times, decisions.
+/// </summary>
+internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRunner steps) : IRunExecution
+{
+    private readonly WorkflowDefinition _definition = flow.Workflow.Definition;
+
+    public RunOutcome? Outcome { get; private set; }
+
+    public IReadOnlyList<string> StepNames => steps.Names;
+
+    public async Task RunAsync(bool resumed)
+    {
+        using FlowJournal journal = flow.Journal;
+        DateTimeOffset? deadline = _definition.Limits.MaxSeconds is { } seconds ? flow.Run.CreatedAt.AddSeconds(seconds) : null;
+        TimeSpan left = deadline - services.Time.GetUtcNow() ?? Timeout.InfiniteTimeSpan;
+        CancellationToken token = flow.Live.Begin(deadline is not null && left < TimeSpan.Zero ? TimeSpan.Zero : left, services.Time);
+        flow.Live.Nudged = flow.Waits.Nudge;
+        if (resumed) journal.Resumed();
+        var root = new StepContext
+        {
+            Path = "",
+            Inputs = flow.Live.Input.Inputs ?? JsonSerializer.SerializeToElement(new { }),
+            Frame = new Frame(null),
+            Deadline = deadline,
+            LogOnly = flow.State.Compensating is not null,
+            Workflows = [flow.Workflow.Slug],
+            Token = token,
+        };
+        try
+        {
+            await CompleteAsync(await OutputAsync(root));
+        }
+        catch (ParkedException)
+        {
+            await ParkAsync();
+        }
+        catch (WorkflowEndedException e)
+        {
+            await UndoAsync(StepCodes.EndedAsFailed, e.Message);
+        }
+        catch (StepFailedException e)
+        {
+            await UndoAsync(e.Code, e.Message);
+        }
+        catch (StepException e)
+        {
+            await UndoAsync(e.Code, e.Message);
+        }
+        catch (WorkflowTemplateException e)
+        {
+            await UndoAsync(StepCodes.Template, e.Message);
+        }
+        catch (LogEndsException)
+        {
+            await UndoAsync(flow.State.Compensating!.Value.Code, flow.State.Compensating.Value.Message);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            if (flow.Live.Abandoned.IsCancellationRequested) throw;
+            (string code, string message) = flow.Live.Cause == StopCause.None
+                ? (Reasons.MaxSeconds, $"The workflow took longer than its limit of {_definition.Limits.MaxSeconds} seconds.")
+                : (Reasons.Requested, "The run was cancelled.");
+            await UndoAsync(code, message);
+        }
+    }
+
+    public Task FailAsync() => Outcome is not null ? Task.CompletedTask
+        : EndAsync(RunStatus.Failed, null, new RunError(500, ErrorCodes.InternalError, "The run failed. Quote its id when you report this."), null);
+
+    private async Task<JsonElement?> OutputAsync(StepContext root)
+    {
+        try
+        {
+            return Result(root, await steps.BlockAsync(_definition.Steps, root));
+        }
+        catch (WorkflowEndedException e) when (!e.Failed && flow.State.Compensating is null)
+        {
+            return e.Output ?? Result(root, null);
+        }
+    }
+
+    /// <summary>The workflow's output; what it declares, or the output of the last step.</summary>
+    private JsonElement? Result(StepContext root, JsonElement? last) => _definition.Output is { } output ? output.Evaluate(root.Scope(flow.Run, flow.Run.CreatedAt)) : last;
+
+    private async Task CompleteAsync(JsonElement? output)
+    {
+        if (_definition.OutputSchema is { } shape && shape.Check(output ?? JsonSerializer.SerializeToElement<object?>(null)) is { Count: > 0 } problems)
+        {
+            await UndoAsync(StepCodes.InvalidOutput, $"The output does not fit the workflow's schema: {string.Join("; ", problems)}.");
+            return;
+        }
+        await EndAsync(RunStatus.Completed, null, null, output);
+    }
+
+    /// <summary>Undoes what was done, the last first, and ends the run. That this has begun is in the log before.</summary>
+    private async Task UndoAsync(string code, string message)
+    {
+        if (flow.State.Compensating is null)
+        {
+            flow.State.Compensating = (code, message);
+            await flow.Journal.TellAsync(RunEventTypes.Compensating, (code, message), static (json, s) =>
+            {
+                json.WriteString("code"u8, s.code);
+                json.WriteString("message"u8, s.message);
+            });
+        }
+        (code, message) = flow.State.Compensating.Value;
+        try
+        {
+            bool undone = await steps.CompensateAsync(flow.Live.Abandoned);
+            await EndAsync(code == Reasons.Requested ? RunStatus.Cancelled : RunStatus.Failed, undone ? code == Reasons.Requested ? code : null : Reasons.CompensationFailed,
+                code == Reasons.Requested ? null : new RunError(422, code, message), null);
+        }
+        catch (ParkedException)
+        {
+            await ParkAsync();
+        }
+    }
+
+    private Task ParkAsync() => flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
+
+    private async Task EndAsync(RunStatus status, string? reason, RunError? error, JsonElement? output)
+    {
+        RunRecord end = flow.Run with
+        {
+            Status = status,
+            Reason = reason,
+            Error = error,
+            Steps = flow.State.Steps,
+            Usage = flow.State.Usage,
+            CostUsd = flow.State.CostUsd,
+            Output = output is { } value ? JsonSerializer.SerializeToUtf8Bytes(value) : null,
+            StartedAt = flow.Run.StartedAt ?? flow.Run.CreatedAt,
+            EndedAt = services.Time.GetUtcNow(),
+        };
+        await flow.Journal.EndAsync(end);
+        Outcome = new RunOutcome(end, null);
+    }
+
+    private static class Reasons
+    {
+        public const string Requested = "requested";
+        public const string MaxSeconds = "max_seconds";
+        public const string CompensationFailed = "compensation_failed";
+    }
+}

@@ -1,0 +1,35 @@
+using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Workflows.Execution;
+
+/// <summary>Makes what executes a workflow.</summary>
+internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits)
+{
+    /// <param name="engine">Runs the agents of its steps.</param>
+    /// <param name="live">The run.</param>
+    /// <param name="workflow">What it runs.</param>
+    /// <param name="log">After <c>run.started</c>.</param>
+    /// <param name="done">What the log has already: for a run that goes on from an earlier one, what that did.</param>
+    public WorkflowExecution Begin(RunEngine engine, LiveRun live, WorkflowVersion workflow, RunLog log, IReadOnlyList<RunEvent> done) => Create(engine, live, workflow, log, FlowState.Rebuild(done));
+
+    /// <summary>Goes on where the log ends.</summary>
+    public WorkflowExecution Resume(RunEngine engine, LiveRun live, WorkflowVersion workflow, RunLog log, IReadOnlyList<RunEvent> events) =>
+        Create(engine, live, workflow, log, FlowState.Rebuild(events));
+
+    private WorkflowExecution Create(RunEngine engine, LiveRun live, WorkflowVersion workflow, RunLog log, FlowState state)
+    {
+        var journal = new FlowJournal(services, live, log);
+        var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time);
+        var children = new AgentCalls(flow, engine, services, agents);
+        var steps = new StepRunner(flow, children, new ToolCalls(flow, services, tools), workflows);
+        return new WorkflowExecution(services, flow, steps);
+    }
+}
+
+/// <summary>What all parts of one run of a workflow share.</summary>
+internal sealed record Flow(LiveRun Live, WorkflowVersion Workflow, FlowState State, FlowJournal Journal, FlowWaits Waits, TimeProvider Time)
+{
+    public RunRecord Run => Live.Record;
+}

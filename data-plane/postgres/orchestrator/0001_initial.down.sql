@@ -1,0 +1,2 @@
+DELETE FROM maap.partitioned WHERE parent LIKE 'orchestrator.%';
+DROP SCHEMA orchestrator CASCADE;

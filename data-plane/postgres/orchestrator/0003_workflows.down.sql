@@ -1,0 +1,3 @@
+DROP TABLE orchestrator.workflow_labels;
+DROP TABLE orchestrator.workflow_versions;
+DROP TABLE orchestrator.workflows;

@@ -1,0 +1,2 @@
+ALTER TABLE runs DROP COLUMN lease_owner;
+ALTER TABLE runs DROP COLUMN lease_epoch;

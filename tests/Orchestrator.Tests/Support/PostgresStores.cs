@@ -1,0 +1,55 @@
+using MultiAgent.Data.Postgres;
+using MultiAgent.Data.Tenancy;
+using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Storage;
+using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Testing;
+
+namespace MultiAgent.Orchestrator.Tests.Support;
+
+/// <summary>Stores on a PostgreSQL database of their own, as the role of the services.</summary>
+internal sealed class PostgresStores : IStores
+{
+    private readonly TestDatabase _database;
+
+    private PostgresStores(TestDatabase database)
+    {
+        _database = database;
+        Schema = database.Open("orchestrator");
+        Runs = new PostgresRunStore(Schema);
+        Leases = new PostgresRunLeases(Schema);
+        Waits = new PostgresRunWaits(Schema);
+        Conversations = new PostgresConversationStore(Schema);
+        Feedback = new PostgresFeedbackStore(Schema, TimeProvider.System);
+    }
+
+    public PostgresDatabase Schema { get; }
+
+    public IRunStore Runs { get; }
+
+    public IRunLeases Leases { get; }
+
+    public IRunWaits Waits { get; }
+
+    public IConversationStore Conversations { get; }
+
+    public IFeedbackStore Feedback { get; }
+
+    public static async Task<IStores> OpenAsync()
+    {
+        Assert.SkipWhen(TestPostgres.Missing is not null, TestPostgres.Missing ?? "");
+        return new PostgresStores(await (await TestPostgres.SharedAsync()).NewDatabaseAsync());
+    }
+
+    public async Task<IReadOnlyList<string>> OutboxAsync() =>
+        await Schema.ReadAsync(TenantScope.System("test"), session => session.Sql("/* all tenants */ SELECT subject FROM orchestrator.outbox ORDER BY seq").ListAsync(row => row.GetString(0)));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Schema.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+}

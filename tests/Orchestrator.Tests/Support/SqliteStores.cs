@@ -1,0 +1,54 @@
+using MultiAgent.Data.Migrations;
+using MultiAgent.Data.Sqlite;
+using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Storage;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Tests.Support;
+
+/// <summary>Stores on a database file of their own.</summary>
+internal sealed class SqliteStores : IStores
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("maap-stores-").FullName;
+
+    public SqliteStores()
+    {
+        Database = new SqliteDatabase("orchestrator", new() { Directory = _folder, SyncEveryCommit = false });
+        SqliteMigrator.Migrate(Database);
+        Runs = new SqliteRunStore(Database);
+        Leases = new SqliteRunLeases(Database);
+        Waits = new SqliteRunWaits(Database);
+        Conversations = new SqliteConversationStore(Database);
+        Feedback = new SqliteFeedbackStore(Database, TimeProvider.System);
+    }
+
+    public SqliteDatabase Database { get; }
+
+    public IRunStore Runs { get; }
+
+    public IRunLeases Leases { get; }
+
+    public IRunWaits Waits { get; }
+
+    public IConversationStore Conversations { get; }
+
+    public IFeedbackStore Feedback { get; }
+
+    public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
+    {
+        SqliteStatement read = session.Prepare("SELECT subject FROM outbox ORDER BY seq");
+        var subjects = new List<string>();
+        while (read.Step()) subjects.Add(read.Text(0));
+        return subjects;
+    }));
+
+    public ValueTask DisposeAsync()
+    {
+        Database.Dispose();
+        Directory.Delete(_folder, recursive: true);
+        return default;
+    }
+}

@@ -1,0 +1,40 @@
+using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Waits;
+
+namespace MultiAgent.Orchestrator.Tests.Support;
+
+/// <summary>The stores of one empty database.</summary>
+internal interface IStores : IAsyncDisposable
+{
+    IRunStore Runs { get; }
+
+    IRunLeases Leases { get; }
+
+    IRunWaits Waits { get; }
+
+    IConversationStore Conversations { get; }
+
+    IFeedbackStore Feedback { get; }
+
+    /// <summary>Subjects of the events that wait to be published, in order.</summary>
+    Task<IReadOnlyList<string>> OutboxAsync();
+}
+
+/// <summary>Base of the suites that every database has to pass.</summary>
+public abstract class StoreTests : IAsyncLifetime
+{
+    private protected IStores Stores { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Stores = await OpenAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Stores is not null) await Stores.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    private protected abstract Task<IStores> OpenAsync();
+}
