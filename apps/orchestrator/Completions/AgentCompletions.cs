@@ -57,13 +57,19 @@ internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine, 
         _ => (400, ErrorCodes.RunCancelled, "The run was cancelled."),
     };
 
+    /// <summary>A client of this surface cannot wait for days: of a run that rests, it is told so.</summary>
+    private static RunOutcome? Told(RunOutcome? outcome) => outcome is not { Run: { Status: RunStatus.Waiting } run, Message: null } ? outcome : outcome with
+    {
+        Message = new FinalMessage { Id = Ids.New("msg", run.CreatedAt), FinishReason = "stop", Text = Encoding.UTF8.GetBytes($"This needs the approval of a person first. Run {run.Id} goes on when it is given.") },
+    };
+
     private async ValueTask<IAgentCompletion> AnswerAsync(AgentCompletionRequest request, CompletionInput input, StartedRun started, CancellationToken cancellationToken)
     {
         // In another process: its text cannot be followed here, but its answer can be told.
         if (started is { Live: null, Outcome: null })
         {
-            if (await outcomes.WaitAsync(started, cancellationToken) is not { } there) return AgentCompletion.Error(503, ErrorCodes.Overloaded, Describe(null).Message, runId: started.Run.Id, retryAfter: TimeSpan.FromSeconds(1));
-            started = started with { Outcome = there };
+            if (await outcomes.WaitAsync(started, cancellationToken, orRest: true) is not { } there) return AgentCompletion.Error(503, ErrorCodes.Overloaded, Describe(null).Message, runId: started.Run.Id, retryAfter: TimeSpan.FromSeconds(1));
+            started = started with { Outcome = Told(there) };
         }
         var follower = new Follower(started.Live, cancellationToken);
         bool keep = false;
@@ -72,14 +78,14 @@ internal sealed class AgentCompletions(AgentCatalogue agents, RunEngine engine, 
             RunOutcome? outcome;
             if (request.Stream)
             {
-                (StreamedCompletion? stream, outcome) = await StreamedCompletion.StartAsync(started, input.IncludeUsage, follower.Leave, cancellationToken);
+                (StreamedCompletion? stream, outcome) = await StreamedCompletion.StartAsync(started, input.IncludeUsage, async token => Told(await outcomes.WaitAsync(started, token, orRest: true)), follower.Leave, cancellationToken);
                 keep = stream is not null;
                 if (stream is not null) return stream;
             }
             else
             {
-                outcome = await outcomes.WaitAsync(started, cancellationToken);
-                if (outcome is { Run.Status: RunStatus.Completed, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
+                outcome = Told(await outcomes.WaitAsync(started, cancellationToken, orRest: true));
+                if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
             }
             (int status, string code, string message) = Describe(outcome);
             return AgentCompletion.Error(status, code, message, runId: started.Run.Id, retryAfter: status is 429 or 503 ? TimeSpan.FromSeconds(1) : null);
