@@ -15,6 +15,7 @@ using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
@@ -52,6 +53,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();
         services.AddStore<IFeedbackStore, SqliteFeedbackStore, PostgresFeedbackStore>();
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
+        services.AddResponses();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
@@ -64,6 +66,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapEvents();
         routes.MapConversations();
         routes.MapFeedback();
+        routes.MapResponses();
     }
 
     private static void AddTools(IServiceCollection services)

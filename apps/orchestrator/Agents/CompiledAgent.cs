@@ -22,6 +22,12 @@ internal enum BusyPolicy
 /// </summary>
 internal sealed class CompiledAgent
 {
+    /// <summary>Before a model's name in the id of an agent that is nothing but this model.</summary>
+    public const string ModelPrefix = "model:";
+
+    // Far above the time limits of the model calls themselves.
+    private const int ModelSeconds = 3600;
+
     private CompiledAgent(string id, string tenantId, string slug, int version, AgentSpec spec, InstructionsTemplate instructions, ToolRegistry registry)
     {
         Id = id;
@@ -75,6 +81,13 @@ internal sealed class CompiledAgent
         InstructionsTemplate instructions = InstructionsTemplate.TryParse(spec.Instructions ?? "", spec.Variables ?? [], errors)
             ?? throw new InvalidOperationException($"Agent {slug} version {version}: instructions {errors[0]}");
         return new CompiledAgent(id, tenantId, slug, version, spec, instructions, registry);
+    }
+
+    /// <summary>An agent that is nothing but a model, for requests that name one and are runs all the same.</summary>
+    public static CompiledAgent OfModel(string tenantId, string model, ToolRegistry registry)
+    {
+        var spec = new AgentSpec { Slug = model, Name = model, Model = model, Limits = new AgentLimits { MaxSteps = 1, MaxSeconds = ModelSeconds } };
+        return new CompiledAgent(ModelPrefix + model, tenantId, model, 0, spec, InstructionsTemplate.TryParse("", [], [])!, registry);
     }
 
     /// <summary>The system message for the given values; null when the agent has no instructions.</summary>

@@ -65,6 +65,17 @@ internal sealed class StreamedCompletion : IAgentCompletion
         return (completion, null);
     }
 
+    /// <summary>A stream that is silent until the run ends, and then tells its answer.</summary>
+    /// <param name="started">The run; not followed.</param>
+    /// <param name="includeUsage">The client wants the usage chunk.</param>
+    /// <param name="outcome">Waits for the end; its token fires when the reader leaves.</param>
+    public static StreamedCompletion OfOutcome(StartedRun started, bool includeUsage, Func<CancellationToken, Task<RunOutcome?>> outcome)
+    {
+        var completion = new StreamedCompletion(started with { Live = null, Outcome = null }, includeUsage, outcome, static () => { });
+        completion._pump = completion.PumpAsync([]);
+        return completion;
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _pipe.Reader.CompleteAsync();

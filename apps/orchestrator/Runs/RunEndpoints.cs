@@ -122,7 +122,7 @@ internal static class RunEndpoints
         long seen = 0;
         if (!string.IsNullOrEmpty(last) && !long.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out seen))
             return Problems.Invalid("Last-Event-ID", "must be the id of an event of this run.");
-        return new RunStreamResult(run, live, LiveCursor.After(seen), forChat: false);
+        return new RunStreamResult(run, live, LiveCursor.After(seen), new RunEventWriter(forChat: false));
     }
 
     private static async Task<Results<Accepted<RunView>, ProblemHttpResult>> CancelAsync(HttpContext http, IRunStore store, RunEngine engine, string id)

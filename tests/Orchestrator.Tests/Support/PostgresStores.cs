@@ -2,6 +2,7 @@ using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
@@ -24,6 +25,7 @@ internal sealed class PostgresStores : IStores
         Waits = new PostgresRunWaits(Schema);
         Conversations = new PostgresConversationStore(Schema);
         Feedback = new PostgresFeedbackStore(Schema, TimeProvider.System);
+        ResponseDeletions = new PostgresResponseDeletions(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -37,6 +39,8 @@ internal sealed class PostgresStores : IStores
     public IConversationStore Conversations { get; }
 
     public IFeedbackStore Feedback { get; }
+
+    public IResponseDeletions ResponseDeletions { get; }
 
     public static async Task<IStores> OpenAsync()
     {

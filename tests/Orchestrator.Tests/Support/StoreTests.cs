@@ -1,5 +1,6 @@
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
@@ -18,6 +19,8 @@ internal interface IStores : IAsyncDisposable
     IConversationStore Conversations { get; }
 
     IFeedbackStore Feedback { get; }
+
+    IResponseDeletions ResponseDeletions { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();
