@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using MultiAgent.Orchestrator.Guardrails;
 
 namespace MultiAgent.Orchestrator.Agents;
 
@@ -27,6 +28,8 @@ internal sealed record AgentSpec
     /// <summary>Most tokens of one answer of the model.</summary>
     public int? MaxTokens { get; init; }
     public AgentLimits? Limits { get; init; }
+    /// <summary>Checks before and after the model, in this order.</summary>
+    public IReadOnlyList<GuardrailSpec>? Guardrails { get; init; }
     /// <summary>What a message does that comes while a run of its conversation is active: <c>reject</c> (default), <c>queue</c> or <c>interrupt</c>.</summary>
     public string? OnBusy { get; init; }
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }
@@ -98,6 +101,24 @@ internal sealed record AgentLimits
     public decimal? MaxCostUsd { get; init; }
     /// <summary>Default 300, 1 to 86 400.</summary>
     public int? MaxSeconds { get; init; }
+    /// <summary>What changes when a share of any of these is used; nothing when absent.</summary>
+    public SoftLimit? Soft { get; init; }
+}
+
+/// <summary>A run that comes near a limit goes on cheaper and shorter, rather than stop in the middle.</summary>
+internal sealed record SoftLimit
+{
+    public const double DefaultAt = 0.8;
+    public const int DefaultMaxTokens = 500;
+
+    /// <summary>The share of a limit, 0.1 to 0.99; 0.8 by default.</summary>
+    public double? At { get; init; }
+    /// <summary>A model for the rest of the run. Give this or <see cref="Tier"/>.</summary>
+    public string? Model { get; init; }
+    /// <summary>A tier for the rest of the run; <c>fast</c> by default.</summary>
+    public string? Tier { get; init; }
+    /// <summary>Most tokens of one answer from then on; 500 by default.</summary>
+    public int? MaxTokens { get; init; }
 }
 
 /// <summary>An agent as the API shows it.</summary>
@@ -122,6 +143,7 @@ internal sealed record AgentView
     public double? TopP { get; init; }
     public int? MaxTokens { get; init; }
     public required AgentLimits Limits { get; init; }
+    public required IReadOnlyList<GuardrailSpec> Guardrails { get; init; }
     public required string OnBusy { get; init; }
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
 using NJsonSchema;
@@ -31,6 +32,8 @@ internal sealed partial class AgentValidator(ToolRegistry tools)
         Range("limits.maxTokens", spec.Limits?.MaxTokens, 1, 1_000_000_000);
         Range("limits.maxCostUsd", (double?)spec.Limits?.MaxCostUsd, 0.000001, 100_000);
         Range("limits.maxSeconds", spec.Limits?.MaxSeconds, 1, 86_400);
+        CheckSoftLimit(spec);
+        GuardrailSet.Compile(spec.Guardrails, (member, problem) => Add($"guardrails{member}", problem));
         if (spec.OnBusy is not (null or "reject" or "queue" or "interrupt")) Add("onBusy", "must be 'reject', 'queue' or 'interrupt'.");
         if (spec.Metadata is { } metadata && (metadata.Count > 16 || metadata.Any(m => m.Key.Length > 64 || m.Value is null || m.Value.Length > 512)))
             Add("metadata", "may have 16 entries, with names of at most 64 and values of at most 512 characters.");
@@ -81,6 +84,15 @@ internal sealed partial class AgentValidator(ToolRegistry tools)
             if (spec.Tier is not (null or "fast" or "balanced" or "strong")) Add("tier", "must be 'fast', 'balanced' or 'strong'.");
             if (spec.Fallbacks is { } fallbacks && (fallbacks.Count > 8 || fallbacks.Any(f => f is null || !ModelName().IsMatch(f) || f.StartsWith("agent/", StringComparison.Ordinal))))
                 Add("fallbacks", "may have 8 names of models.");
+        }
+
+        void CheckSoftLimit(AgentSpec spec)
+        {
+            if (spec.Limits?.Soft is not { } soft) return;
+            Range("limits.soft.at", soft.At, 0.1, 0.99);
+            Range("limits.soft.maxTokens", soft.MaxTokens, 1, 1_000_000);
+            if (soft.Model is not null && (soft.Tier is not null || !ModelName().IsMatch(soft.Model) || soft.Model.StartsWith("agent/", StringComparison.Ordinal))) Add("limits.soft.model", "must be a model's name, and excludes 'tier'.");
+            if (soft.Tier is not (null or "fast" or "balanced" or "strong")) Add("limits.soft.tier", "must be 'fast', 'balanced' or 'strong'.");
         }
 
         void CheckTools(AgentSpec spec)

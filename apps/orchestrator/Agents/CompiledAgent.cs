@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
+using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
 using NJsonSchema;
@@ -28,8 +29,13 @@ internal sealed class CompiledAgent
     // Far above the time limits of the model calls themselves.
     private const int ModelSeconds = 3600;
 
-    private CompiledAgent(string id, string tenantId, string slug, int version, AgentSpec spec, InstructionsTemplate instructions, ToolRegistry registry)
+    private const string BriefNote = "This task has nearly used up what it may. Finish it now with what is known, and answer briefly.";
+
+    private readonly string? _note;
+
+    private CompiledAgent(string id, string tenantId, string slug, int version, AgentSpec spec, InstructionsTemplate instructions, ToolRegistry registry, string? note = null)
     {
+        _note = note;
         Id = id;
         TenantId = tenantId;
         Slug = slug;
@@ -41,10 +47,12 @@ internal sealed class CompiledAgent
         MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
         MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);
         Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t, ApprovalRule.Compile(t.Approval))).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
-        if (instructions.Constant is { Length: > 0 } constant) SystemMessage = MessageOf(constant);
+        Guardrails = GuardrailSet.Compile(spec.Guardrails);
+        if (instructions.Constant is { } constant && Noted(constant) is { Length: > 0 } text) SystemMessage = MessageOf(text);
         ToolsJson = [.. (spec.Tools ?? []).Select(t => Tools[t.Name!].Tool.Definition)];
         ResponseFormat = spec.ResponseFormat is { } schema ? ResponseFormatOf(slug, schema) : null;
-        ResponseSchema = spec.ResponseFormat is { } text ? JsonSchema.FromJsonAsync(text.GetRawText()).GetAwaiter().GetResult() : null;
+        ResponseSchema = spec.ResponseFormat is { } format ? JsonSchema.FromJsonAsync(format.GetRawText()).GetAwaiter().GetResult() : null;
+        if (spec.Limits?.Soft is { } soft) Degraded = new CompiledAgent(id, tenantId, slug, version, Degrade(spec, soft), instructions, registry, BriefNote);
     }
 
     public string Id { get; }
@@ -60,6 +68,12 @@ internal sealed class CompiledAgent
     public int MaxSteps { get; }
     public TimeSpan MaxTime { get; }
     public FrozenDictionary<string, BoundTool> Tools { get; }
+
+    /// <summary>What checks go before and after the model.</summary>
+    public GuardrailSet Guardrails { get; }
+
+    /// <summary>The agent as it goes on when a soft limit is reached; null when it has none.</summary>
+    public CompiledAgent? Degraded { get; }
 
     /// <summary>The system message in the OpenAI dialect, where it is the same for every run.</summary>
     public byte[]? SystemMessage { get; }
@@ -94,9 +108,19 @@ internal sealed class CompiledAgent
     public byte[]? RenderSystemMessage(IReadOnlyDictionary<string, JsonElement>? variables)
     {
         if (SystemMessage is not null || Instructions.Constant is not null) return SystemMessage;
-        string text = Instructions.Render(variables);
+        string text = Noted(Instructions.Render(variables));
         return text.Length == 0 ? null : MessageOf(text);
     }
+
+    private string Noted(string instructions) => _note is null ? instructions : instructions.Length == 0 ? _note : $"{instructions}\n\n{_note}";
+
+    private static AgentSpec Degrade(AgentSpec spec, SoftLimit soft) => spec with
+    {
+        Model = soft.Model,
+        Tier = soft.Model is null ? soft.Tier ?? "fast" : null,
+        MaxTokens = Math.Min(spec.MaxTokens ?? int.MaxValue, soft.MaxTokens ?? SoftLimit.DefaultMaxTokens),
+        Limits = spec.Limits! with { Soft = null },
+    };
 
     private static byte[] MessageOf(string text)
     {

@@ -7,6 +7,7 @@ using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
 using MultiAgent.Hosting.Telemetry;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows;
@@ -221,6 +222,7 @@ internal sealed partial class RunEngine
     private async ValueTask<StartedRun> AcceptAsync(RunRequest request)
     {
         if (_stopping) throw Stopping();
+        if (request.Agent is { } agent) request = request with { Input = InputGuard.Apply(agent, request.Input) };
         string tenantId = request.Caller.TenantId;
         int limit = request.Caller.Limits?.ConcurrentRuns ?? _defaultConcurrency;
         (NewRun run, LiveRun live, RunLog log) = Prepare(request);
@@ -298,7 +300,7 @@ internal sealed partial class RunEngine
         var log = new RunLog(record, _services.Time, 0);
         log.Accepted(request.Input);
         List<RunEvent> accepted = log.Take();
-        if (request.Agent is not null) RunExecution.LogStart(log, request.Agent);
+        if (request.Agent is not null) RunExecution.LogStart(log, request.Agent, request.Input);
         else log.Started();
         log.AddAll(request.Done);
         var run = new NewRun

@@ -4,6 +4,7 @@ using MultiAgent.Models;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Runs.Leases;
@@ -19,24 +20,26 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
 {
     private const int HistoryLimit = 400;
 
+    private static readonly Guarded Unguarded = new("", null, []);
+
     private readonly RunRecord _run = live.Record;
     private readonly CompiledAgent _agent = live.Agent!;
     private readonly RunInput _input = live.Input;
-    private readonly RequestTemplate _template = new(live.Agent!, live.Input.Completion, live.Input.Stream);
+    private readonly ModelTurns _model = new(services, live, state);
     private readonly List<NewMessage> _messages = [];
     private readonly RunWriter _writer = new(services, live);
-    private readonly byte[]? _system = live.Agent!.RenderSystemMessage(live.Input.Variables);
     private CancellationToken _token;
 
     public RunOutcome? Outcome { get; private set; }
 
     public IReadOnlyList<string> StepNames => state.StepNames;
 
-    /// <summary>The event <c>model.called</c> of the next step and everything before it.</summary>
-    public static void LogStart(RunLog log, CompiledAgent agent)
+    /// <summary>The event <c>model.called</c> of the next step and everything before it; without it when the model is not to be asked.</summary>
+    public static void LogStart(RunLog log, CompiledAgent agent, RunInput input)
     {
         log.Started();
-        log.ModelCalled(1, agent.Model);
+        foreach (GuardrailEvent triggered in input.Verdict?.Events ?? []) log.GuardrailTriggered(triggered);
+        if (input.Verdict?.Blocked is null) log.ModelCalled(1, agent.Model);
     }
 
     /// <summary>What is new, as it is stored in the conversation.</summary>
@@ -83,13 +86,14 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         {
             if (!state.Started)
             {
-                LogStart(log, _agent);
+                LogStart(log, _agent, _input);
                 _messages.AddRange(NewMessages(_input, services.Time.GetUtcNow()));
             }
-            else log.ModelCalled(state.Steps + 1, _agent.Model);
+            else if (_input.Verdict?.Blocked is null) CallModel();
         }
         if (log.Pending.Count > 0) await FlushAsync();
-        while (!await StepAsync()) await FlushAsync();
+        if (_input.Verdict?.Blocked is { } refusal) await RefuseAsync(refusal);
+        else while (!await StepAsync()) await FlushAsync();
     }
 
     /// <summary>Brings tool calls that a crash interrupted to their results. True when the run has ended with them.</summary>
@@ -113,14 +117,17 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     /// <summary>One call of the model and what follows from it. True when the run has ended.</summary>
     private async Task<bool> StepAsync()
     {
-        (ModelReply reply, string model, TokenUsage usage, decimal? cost) = await CallModelAsync();
+        (ModelReply reply, string model, TokenUsage usage, decimal? cost) = await _model.CallAsync(_token);
         state.Used(usage, cost);
         services.Journeys.Step(_run, "model");
         IReadOnlyList<ToolCall> calls = reply.Calls();
         if (calls.Count == 0) return await AnswerAsync(reply, model, usage, cost);
 
-        ChatMessage calling = ChatMessage.Assistant(reply.Text.Span, calls);
-        log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, calling, reply.Text);
+        Guarded said = Guard(GuardrailStages.Output, reply.Text);
+        ReadOnlyMemory<byte> text = said.Events.Count == 0 ? reply.Text : Encoding.UTF8.GetBytes(said.Text);
+        ChatMessage calling = ChatMessage.Assistant(text.Span, calls);
+        log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, calling, _agent.Guardrails.HoldsOutput ? default : reply.Text);
+        Triggered(said);
         List<ToolCall> own = [.. calls.Where(c => _input.Completion?.ToolNames.Contains(c.Name) != true)];
         List<ToolCall> clients = [.. calls.Except(own)];
         string? stop = null;
@@ -129,7 +136,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         stop ??= clients.Count == 0 ? SpentLimit() : null;
         if (stop is not null)
         {
-            await StopAsync(stop, reply.Text);
+            await StopAsync(stop, text);
             return true;
         }
         if (own.Count > 0)
@@ -138,7 +145,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         }
         // The next message of the conversation brings the results.
         else if (_run.ConversationId is not null) Remember(calling, []);
-        return await ContinueAsync(clients, Encoding.UTF8.GetString(reply.Text.Span), model);
+        return await ContinueAsync(clients, Encoding.UTF8.GetString(text.Span), model);
     }
 
     /// <summary>After the tools: hand the client's calls out, stop at a bound, or go on to the next step.</summary>
@@ -156,8 +163,32 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             await StopAsync(stop, default);
             return true;
         }
-        log.ModelCalled(state.Steps + 1, _agent.Model);
+        CallModel();
         return false;
+    }
+
+    /// <summary>Logs that the model is asked next; from a share of a limit on, a cheaper one that answers briefly.</summary>
+    private void CallModel()
+    {
+        if (_model.NearLimit() is { } limit)
+        {
+            _model.Degrade();
+            log.SoftLimitReached(limit, _model.Model);
+        }
+        log.ModelCalled(state.Steps + 1, _model.Model);
+    }
+
+    /// <summary>Has the agent's guardrails look at a text.</summary>
+    private Guarded Guard(GuardrailStages stage, ReadOnlyMemory<byte> text) =>
+        text.IsEmpty || !_agent.Guardrails.LooksAt(stage) ? Unguarded : _agent.Guardrails.Apply(stage, Encoding.UTF8.GetString(text.Span));
+
+    private void Triggered(Guarded guarded, string? callId = null)
+    {
+        foreach (GuardrailEvent triggered in guarded.Events)
+        {
+            log.GuardrailTriggered(triggered, callId);
+            services.Metrics.GuardrailTriggered(triggered);
+        }
     }
 
     /// <summary>Makes the calls that need nobody's consent. True when others do, so that the run rests.</summary>
@@ -201,6 +232,12 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private void Took(ToolCall call, CallResult result, string step)
     {
         if (state.Edited.Contains(call.Id)) result = PendingCall.Edited(call, result);
+        if (_agent.Guardrails.LooksAt(GuardrailStages.ToolResult))
+        {
+            Guarded guarded = _agent.Guardrails.Apply(GuardrailStages.ToolResult, result.Text);
+            Triggered(guarded, call.Id);
+            result = guarded.Blocked is null ? result with { Text = guarded.Text } : new CallResult("The call was made; a guardrail of this agent keeps its result from you.", true);
+        }
         log.ToolCallCompleted(call, result.Text, result.IsError);
         state.Results.Add((call, result.Text));
         state.StepNames.Add(step);
@@ -267,24 +304,43 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
 
     private async Task<bool> AnswerAsync(ModelReply reply, string model, TokenUsage usage, decimal? cost)
     {
-        string? problem = _agent.ResponseSchema is null ? null : ResponseCheck.Problem(_agent, _input, Encoding.UTF8.GetString(reply.Text.Span));
+        Guarded said = Guard(GuardrailStages.Output, reply.Text);
+        ReadOnlyMemory<byte> text = said.Events.Count == 0 ? reply.Text : Encoding.UTF8.GetBytes(said.Text);
+        bool held = _agent.Guardrails.HoldsOutput;
+        string? problem = _agent.ResponseSchema is null || said.Blocked is not null ? null : ResponseCheck.Problem(_agent, _input, Encoding.UTF8.GetString(text.Span));
         // What was streamed cannot be taken back: only an answer that nobody saw is asked for again.
-        if (problem is not null && !_input.Stream && !state.Repaired && state.Steps < _agent.MaxSteps && SpentLimit() is null)
+        if (problem is not null && (held || !_input.Stream) && !state.Repaired && state.Steps < _agent.MaxSteps && SpentLimit() is null)
         {
-            ChatMessage rejected = ChatMessage.Assistant(reply.Text.Span, []);
-            log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, rejected, reply.Text);
+            ChatMessage rejected = ChatMessage.Assistant(text.Span, []);
+            log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, rejected, held ? default : reply.Text);
+            Triggered(said);
             state.Repaired = true;
             state.Messages.Add(rejected);
             state.Messages.Add(ResponseCheck.Feedback(problem));
-            log.ModelCalled(state.Steps + 1, _agent.Model);
+            CallModel();
             return false;
         }
-        log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, null, reply.Text);
+        log.ModelCompleted(state.Steps, model, usage, cost, reply.FinishReason, null, held ? default : reply.Text);
+        Triggered(said);
+        if (said.Blocked is { } refusal)
+        {
+            await RefuseAsync(refusal);
+            return true;
+        }
         string finish = reply.FinishReason is "length" or "content_filter" ? reply.FinishReason : "stop";
-        FinalMessage message = Message(reply.Text, finish, model);
-        log.MessageCompleted(message, state.Usage, state.CostUsd, partial: false, default);
+        FinalMessage message = Message(text, finish, model);
+        log.MessageCompleted(message, state.Usage, state.CostUsd, partial: false, held ? text : default);
         await EndAsync(RunStatus.Completed, problem is not null ? ResponseCheck.Invalid : finish == "stop" ? null : finish, null, message);
         return true;
+    }
+
+    /// <summary>Ends the run with what a guardrail says instead of an answer.</summary>
+    private async Task RefuseAsync(string refusal)
+    {
+        byte[] text = Encoding.UTF8.GetBytes(refusal);
+        FinalMessage message = Message(text, "content_filter", null);
+        log.MessageCompleted(message, state.Usage, state.CostUsd, partial: false, text);
+        await EndAsync(RunStatus.Completed, GuardrailSet.BlockedReason, null, message);
     }
 
     /// <summary>Ends the run at a bound, and tells the user so.</summary>
@@ -323,44 +379,6 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         if (limits?.MaxCostUsd is not { } dollars) return null;
         // A bound on money that cannot be kept is not ignored.
         return state.CostUsd is not { } spent ? "cost_unknown" : spent >= dollars ? "max_cost" : null;
-    }
-
-    private async Task<(ModelReply Reply, string Model, TokenUsage Usage, decimal? Cost)> CallModelAsync()
-    {
-        (ReadOnlyMemory<byte> body, var envelope) = _template.Build(_system, Fitting(), first: state.Steps == 0);
-        var call = new ModelCall
-        {
-            Body = body,
-            Envelope = envelope,
-            Fallbacks = _agent.Spec.Fallbacks ?? [],
-            Usage = new UsageContext { TenantId = _run.TenantId, RequestId = _run.RequestId, ApiKeyId = _run.ApiKeyId, UserId = _run.UserId, RunId = _run.Id, Agent = _run.Agent },
-        };
-        ModelExchange exchange = await services.Dispatcher.SendAsync(call, _token);
-        bool whole = false;
-        try
-        {
-            ModelReply reply = await ModelReplyReader.ReadAsync(exchange, live.AppendText, _token);
-            whole = true;
-            return (reply, exchange.Model.Id, exchange.Usage ?? default, exchange.CostUsd);
-        }
-        finally
-        {
-            await exchange.DisposeAsync();
-            // An answer that was cut is paid for: it counts in the run as it does in the books.
-            if (!whole && exchange.Usage is { } cut) state.Spent(cut, exchange.CostUsd);
-        }
-    }
-
-    private IReadOnlyList<ChatMessage> Fitting()
-    {
-        if (services.Models.ContextTokens(_agent.Model) is not { } window) return ContextWindow.Trim(state.Messages, long.MaxValue, static _ => 0);
-        int answer = Math.Min(_agent.Spec.MaxTokens ?? 4096, window / 4);
-        int fixedBytes = (_system?.Length ?? 0) + _agent.ToolsJson.Sum(static t => t.Length);
-        // A token has at least one byte: nearly every conversation fits without counting.
-        if (fixedBytes + state.Messages.Sum(static m => (long)m.Json.Length) <= window - answer) return ContextWindow.Trim(state.Messages, long.MaxValue, static _ => 0);
-        // Schemas are wordy JSON: three bytes a token is on the safe side.
-        int overhead = (_system is null ? 0 : services.Models.CountTokens(_system, _agent.Model)) + _agent.ToolsJson.Sum(static t => t.Length / 3);
-        return ContextWindow.Trim(state.Messages, window - answer - overhead, m => services.Models.CountTokens(m.Json.Span, _agent.Model));
     }
 
     private FinalMessage Message(ReadOnlyMemory<byte> text, string finishReason, string? model) =>

@@ -1,11 +1,12 @@
 using System.Text.Json;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Responses;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>What a run was asked, as its first event keeps it.</summary>
-internal sealed class RunInput
+internal sealed record RunInput
 {
     public const string ChatSurface = "chat";
     public const string CompletionSurface = "completion";
@@ -42,6 +43,9 @@ internal sealed class RunInput
     /// <summary>The conversation began with this run: there is no history to read.</summary>
     public bool NewConversation { get; init; }
 
+    /// <summary>What guardrails found in it; null when nothing.</summary>
+    public InputVerdict? Verdict { get; init; }
+
     /// <summary>A journey of the client's that the run is a step of.</summary>
     public string? ClientJourneyId { get; init; }
 
@@ -67,6 +71,18 @@ internal sealed class RunInput
         json.WriteBoolean("stream"u8, input.Stream);
         if (input.NewConversation) json.WriteBoolean("newConversation"u8, true);
         if (input.ClientJourneyId is not null) json.WriteString("journeyId"u8, input.ClientJourneyId);
+        if (input.Verdict is { } verdict)
+        {
+            if (verdict.Blocked is not null) json.WriteString("blocked"u8, verdict.Blocked);
+            json.WriteStartArray("guardrails"u8);
+            foreach (GuardrailEvent e in verdict.Events)
+            {
+                json.WriteStartObject();
+                e.Write(json);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
         if (input.Message is not null)
         {
             json.WriteString("messageId"u8, input.MessageId);
@@ -105,6 +121,7 @@ internal sealed class RunInput
             Stream = root.GetProperty("stream").GetBoolean(),
             NewConversation = root.TryGetProperty("newConversation", out _),
             ClientJourneyId = Text("journeyId"),
+            Verdict = root.TryGetProperty("guardrails", out JsonElement guardrails) ? new InputVerdict(Text("blocked"), [.. guardrails.EnumerateArray().Select(GuardrailEvent.Read)]) : null,
         };
 
         string? Text(string name) => root.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Runs.Waits;
 
@@ -135,6 +136,20 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
     public void Waiting(DateTimeOffset? until) => Add(RunEventTypes.Waiting, until, static (json, until) =>
     {
         if (until is { } time) json.WriteString("until"u8, time);
+    });
+
+    /// <param name="triggered">What acted.</param>
+    /// <param name="callId">The call whose result it looked at; null for anything else.</param>
+    public void GuardrailTriggered(GuardrailEvent triggered, string? callId = null) => Add(RunEventTypes.GuardrailTriggered, (triggered, callId), static (json, s) =>
+    {
+        s.triggered.Write(json);
+        if (s.callId is not null) json.WriteString("toolCallId"u8, s.callId);
+    });
+
+    public void SoftLimitReached(string limit, string model) => Add(RunEventTypes.SoftLimitReached, (limit, model), static (json, s) =>
+    {
+        json.WriteString("limit"u8, s.limit);
+        json.WriteString("model"u8, s.model);
     });
 
     public void LimitReached(string reason) => Add(RunEventTypes.LimitReached, reason, static (json, reason) => json.WriteString("reason"u8, reason));

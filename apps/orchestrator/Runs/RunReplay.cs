@@ -27,6 +27,9 @@ internal static class RunReplay
                 case RunEventTypes.Started:
                     state.Started = true;
                     break;
+                case RunEventTypes.SoftLimitReached:
+                    state.Degraded = true;
+                    break;
                 case RunEventTypes.ModelCalled:
                     CloseTools(state);
                     state.ModelCalled = true;

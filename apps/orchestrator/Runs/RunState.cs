@@ -53,6 +53,9 @@ internal sealed class RunState
     /// <summary>After a crash: calls of <see cref="CallingMessage"/> that the client is to make.</summary>
     public List<ToolCall> ClientCalls { get; } = [];
 
+    /// <summary>A soft limit was reached: the run goes on as the agent's degraded self.</summary>
+    public bool Degraded { get; set; }
+
     /// <summary>The answer was sent back once because it did not follow the response format.</summary>
     public bool Repaired { get; set; }
 
