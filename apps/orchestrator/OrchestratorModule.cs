@@ -14,6 +14,7 @@ using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Takeover;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
@@ -51,6 +52,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddWorkflowDefinitions();
         AddRuns(services);
         services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();
+        services.AddStore<ITakeoverStore, SqliteTakeoverStore, PostgresTakeoverStore>();
         services.AddStore<IFeedbackStore, SqliteFeedbackStore, PostgresFeedbackStore>();
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
         services.AddResponses();
@@ -65,6 +67,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapApprovals();
         routes.MapEvents();
         routes.MapConversations();
+        routes.MapTakeover();
         routes.MapFeedback();
         routes.MapResponses();
     }

@@ -51,6 +51,8 @@ public static class ErrorCodes
     // Agents and runs
     public const string AgentNotFound = "agent_not_found";
     public const string WorkflowNotFound = "workflow_not_found";
+    public const string ConversationHandled = "conversation_handled";
+    public const string ConversationNotHandled = "conversation_not_handled";
     public const string ApprovalNotOpen = "approval_not_open";
     public const string ApprovalArgumentsChanged = "approval_arguments_changed";
     public const string MissingRole = "missing_role";

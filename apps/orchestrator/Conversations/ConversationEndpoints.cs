@@ -23,10 +23,22 @@ internal sealed record ConversationRequest(string? Agent, string? Title, IReadOn
 internal sealed record ConversationPatch(string? Title);
 
 /// <summary>A conversation as the API shows it.</summary>
-internal sealed record ConversationView(string Id, string? Agent, string? Title, string? UserId, IReadOnlyDictionary<string, string>? Metadata, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt);
+internal sealed record ConversationView(string Id, string? Agent, string? Title, string? UserId, IReadOnlyDictionary<string, string>? Metadata, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt,
+    HandlerView? HandledBy);
+
+/// <summary>The person who has taken a conversation over.</summary>
+internal sealed record HandlerView(string Id, DateTimeOffset Since, string? Reason);
 
 /// <summary>A message as the API shows it.</summary>
-internal sealed record MessageView(string Id, string RunId, string Role, string Content, JsonElement? ToolCalls, string? ToolCallId, DateTimeOffset CreatedAt);
+/// <param name="Id">With the prefix <c>msg</c>.</param>
+/// <param name="RunId">The run that brought it; null when none did.</param>
+/// <param name="Role"><c>user</c>, <c>assistant</c> or <c>tool</c>.</param>
+/// <param name="Content">Its text.</param>
+/// <param name="ToolCalls">In the OpenAI dialect.</param>
+/// <param name="ToolCallId">The call that it answers.</param>
+/// <param name="CreatedAt">When.</param>
+/// <param name="Author">The person who wrote it in the agent's place.</param>
+internal sealed record MessageView(string Id, string? RunId, string Role, string Content, JsonElement? ToolCalls, string? ToolCallId, DateTimeOffset CreatedAt, string? Author);
 
 /// <summary>/api/v1/conversations.</summary>
 internal static class ConversationEndpoints
@@ -36,7 +48,7 @@ internal static class ConversationEndpoints
     public static void MapConversations(this IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup("/api/v1/conversations").WithTags("Conversations").RequireScope(Scopes.RunsRead);
-        group.MapGet("", ListAsync).WithSummary("List conversations, newest first");
+        group.MapGet("", ListAsync).WithSummary("List conversations, newest first; handled=true for those that a person has taken over");
         group.MapPost("", CreateAsync).RequireScope(Scopes.RunsWrite).Idempotent().WithSummary("Make an empty conversation");
         group.MapGet("/{id}", GetAsync).WithSummary("Get a conversation");
         group.MapPatch("/{id}", PatchAsync).RequireScope(Scopes.RunsWrite).WithSummary("Change the title");
@@ -44,10 +56,10 @@ internal static class ConversationEndpoints
         group.MapGet("/{id}/messages", MessagesAsync).WithSummary("List messages in order; with tools=true also the calls and results of tools");
     }
 
-    private static async Task<Ok<Page<ConversationView>>> ListAsync(HttpContext http, IConversationStore store, string? agent, int? limit, string? cursor)
+    private static async Task<Ok<Page<ConversationView>>> ListAsync(HttpContext http, IConversationStore store, string? agent, bool? handled, int? limit, string? cursor)
     {
         PageRequest page = PageRequest.Of(limit, cursor);
-        IReadOnlyList<ConversationRecord> list = await store.ListAsync(http.GetCaller().TenantId, agent, page.After, page.Limit + 1);
+        IReadOnlyList<ConversationRecord> list = await store.ListAsync(http.GetCaller().TenantId, agent, handled, page.After, page.Limit + 1);
         return TypedResults.Ok(Page<ConversationView>.From([.. list.Select(View)], page.Limit, c => c.Id));
     }
 
@@ -108,17 +120,17 @@ internal static class ConversationEndpoints
 
     private static ProblemHttpResult Missing() => Problems.NotFound("The conversation");
 
-    private static ConversationView View(ConversationRecord c) => new(c.Id, c.Agent, c.Title, c.UserId,
-        c.Metadata is null ? null : JsonSerializer.Deserialize(c.Metadata, ConversationJson.Default.IReadOnlyDictionaryStringString), c.CreatedAt, c.UpdatedAt);
+    public static ConversationView View(ConversationRecord c) => new(c.Id, c.Agent, c.Title, c.UserId,
+        c.Metadata is null ? null : JsonSerializer.Deserialize(c.Metadata, ConversationJson.Default.IReadOnlyDictionaryStringString), c.CreatedAt, c.UpdatedAt, c.HandledBy is null ? null : new HandlerView(c.HandledBy, c.HandledSince!.Value, c.HandledReason));
 
     private static MessageView View(MessageRecord message)
     {
         using var document = JsonDocument.Parse(message.Wire);
         JsonElement root = document.RootElement;
-        return new MessageView(message.Id, message.RunId, message.Role,
+        return new MessageView(message.Id, message.RunId.Length == 0 ? null : message.RunId, message.Role,
             root.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String ? content.GetString()! : "",
             root.TryGetProperty("tool_calls", out JsonElement calls) ? calls.Clone() : null,
             root.TryGetProperty("tool_call_id", out JsonElement callId) ? callId.GetString() : null,
-            message.CreatedAt);
+            message.CreatedAt, message.Author);
     }
 }

@@ -7,8 +7,8 @@ internal interface IConversationStore
 
     ValueTask<ConversationRecord?> FindAsync(string tenantId, string id);
 
-    /// <summary>Newest first.</summary>
-    ValueTask<IReadOnlyList<ConversationRecord>> ListAsync(string tenantId, string? agent, string? beforeId, int limit);
+    /// <summary>Newest first; with <paramref name="handled"/> only those that a person handles, or that none does.</summary>
+    ValueTask<IReadOnlyList<ConversationRecord>> ListAsync(string tenantId, string? agent, bool? handled, string? beforeId, int limit);
 
     /// <summary>False when it is not there.</summary>
     Task<bool> RenameAsync(string tenantId, string id, string title, DateTimeOffset now);
@@ -30,7 +30,11 @@ internal sealed record ConversationRecord
     public string? Metadata { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
     public required DateTimeOffset UpdatedAt { get; init; }
+    /// <summary>The person who has taken it over; null while its agent answers.</summary>
+    public string? HandledBy { get; init; }
+    public DateTimeOffset? HandledSince { get; init; }
+    public string? HandledReason { get; init; }
 }
 
-/// <summary>A message's row.</summary>
-internal sealed record MessageRecord(long Position, string Id, string RunId, string Role, byte[] Wire, DateTimeOffset CreatedAt);
+/// <summary>A message's row; without a run when no run brought it.</summary>
+internal sealed record MessageRecord(long Position, string Id, string RunId, string Role, byte[] Wire, DateTimeOffset CreatedAt, string? Author = null);

@@ -7,7 +7,7 @@ namespace MultiAgent.Orchestrator.Conversations;
 /// <summary>Conversations in PostgreSQL.</summary>
 internal sealed class PostgresConversationStore([FromKeyedServices(OrchestratorModule.ServiceName)] PostgresDatabase database) : IConversationStore
 {
-    private const string Columns = "SELECT id, agent, title, user_id, metadata, created_at, updated_at FROM orchestrator.conversations ";
+    private const string Columns = "SELECT id, agent, title, user_id, metadata, created_at, updated_at, handled_by, handled_since, handled_reason FROM orchestrator.conversations ";
 
     public Task CreateAsync(string tenantId, ConversationRecord conversation, string? apiKeyId)
     {
@@ -20,9 +20,9 @@ internal sealed class PostgresConversationStore([FromKeyedServices(OrchestratorM
     public async ValueTask<ConversationRecord?> FindAsync(string tenantId, string id) => await database.ReadAsync(tenantId, session =>
         session.Sql(Columns + "WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL", PostgresText.Storable(id), tenantId).FirstAsync(Read));
 
-    public async ValueTask<IReadOnlyList<ConversationRecord>> ListAsync(string tenantId, string? agent, string? beforeId, int limit) => await database.ReadAsync(tenantId, session => session
-        .Sql(Columns + "WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::text IS NULL OR id < $2) AND ($3::text IS NULL OR agent = $3) ORDER BY id DESC LIMIT $4",
-            tenantId, PostgresText.Storable(beforeId), PostgresText.Storable(agent), limit).ListAsync(Read));
+    public async ValueTask<IReadOnlyList<ConversationRecord>> ListAsync(string tenantId, string? agent, bool? handled, string? beforeId, int limit) => await database.ReadAsync(tenantId, session => session
+        .Sql(Columns + "WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::text IS NULL OR id < $2) AND ($3::text IS NULL OR agent = $3) AND ($5::boolean IS NULL OR (handled_by IS NOT NULL) = $5) ORDER BY id DESC LIMIT $4",
+            tenantId, PostgresText.Storable(beforeId), PostgresText.Storable(agent), limit, handled).ListAsync(Read));
 
     public async Task<bool> RenameAsync(string tenantId, string id, string title, DateTimeOffset now)
     {
@@ -41,10 +41,10 @@ internal sealed class PostgresConversationStore([FromKeyedServices(OrchestratorM
 
     public async ValueTask<IReadOnlyList<MessageRecord>> MessagesAsync(string tenantId, string conversationId, bool withTools, long after, int limit) => await database.ReadAsync(tenantId, session => session
         .Sql("""
-            SELECT position, id, run_id, role, wire, created_at FROM orchestrator.messages
+            SELECT position, id, run_id, role, wire, created_at, author FROM orchestrator.messages
             WHERE conversation_id = $1 AND tenant_id = $2 AND position > $3 AND ($4 OR visible) ORDER BY position LIMIT $5
             """, PostgresText.Storable(conversationId), tenantId, after, withTools, limit)
-        .ListAsync(static row => new MessageRecord(row.Int64(0), row.Text(1), row.Text(2), row.Text(3), row.Bytes(4), row.Time(5))));
+        .ListAsync(static row => new MessageRecord(row.Int64(0), row.Text(1), row.Text(2), row.Text(3), row.Bytes(4), row.Time(5), row.TextOrNull(6))));
 
     private static ConversationRecord Read(NpgsqlDataReader row) => new()
     {
@@ -55,5 +55,8 @@ internal sealed class PostgresConversationStore([FromKeyedServices(OrchestratorM
         Metadata = row.TextOrNull(4),
         CreatedAt = row.Time(5),
         UpdatedAt = row.Time(6),
+        HandledBy = row.TextOrNull(7),
+        HandledSince = row.TimeOrNull(8),
+        HandledReason = row.TextOrNull(9),
     };
 }

@@ -6,7 +6,7 @@ namespace MultiAgent.Orchestrator.Conversations;
 /// <summary>Conversations in SQLite. The tenant is part of every statement.</summary>
 internal sealed class SqliteConversationStore([FromKeyedServices(OrchestratorModule.ServiceName)] SqliteDatabase database) : IConversationStore
 {
-    private const string Columns = "SELECT id, agent, title, user_id, metadata, created_at, updated_at FROM conversations ";
+    private const string Columns = "SELECT id, agent, title, user_id, metadata, created_at, updated_at, handled_by, handled_since, handled_reason FROM conversations ";
 
     public Task CreateAsync(string tenantId, ConversationRecord conversation, string? apiKeyId) => database.Writer.WriteAsync(session =>
     {
@@ -23,10 +23,10 @@ internal sealed class SqliteConversationStore([FromKeyedServices(OrchestratorMod
         return found;
     }));
 
-    public ValueTask<IReadOnlyList<ConversationRecord>> ListAsync(string tenantId, string? agent, string? beforeId, int limit) => new(database.Read<IReadOnlyList<ConversationRecord>>(session =>
+    public ValueTask<IReadOnlyList<ConversationRecord>> ListAsync(string tenantId, string? agent, bool? handled, string? beforeId, int limit) => new(database.Read<IReadOnlyList<ConversationRecord>>(session =>
     {
-        SqliteStatement read = session.Prepare(Columns + "WHERE tenant_id = ?1 AND deleted_at IS NULL AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL OR agent = ?3) ORDER BY id DESC LIMIT ?4")
-            .Bind(1, tenantId).Bind(2, beforeId).Bind(3, agent).Bind(4, limit);
+        SqliteStatement read = session.Prepare(Columns + "WHERE tenant_id = ?1 AND deleted_at IS NULL AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL OR agent = ?3) AND (?5 IS NULL OR (handled_by IS NOT NULL) = ?5) ORDER BY id DESC LIMIT ?4")
+            .Bind(1, tenantId).Bind(2, beforeId).Bind(3, agent).Bind(4, limit).Bind(5, handled is null ? null : handled.Value ? 1L : 0L);
         var list = new List<ConversationRecord>();
         while (read.Step()) list.Add(Read(read));
         return list;
@@ -49,10 +49,10 @@ internal sealed class SqliteConversationStore([FromKeyedServices(OrchestratorMod
 
     public ValueTask<IReadOnlyList<MessageRecord>> MessagesAsync(string tenantId, string conversationId, bool withTools, long after, int limit) => new(database.Read<IReadOnlyList<MessageRecord>>(session =>
     {
-        SqliteStatement read = session.Prepare("SELECT position, id, run_id, role, wire, created_at FROM messages WHERE conversation_id = ?1 AND tenant_id = ?2 AND position > ?3 AND (?4 OR visible) ORDER BY position LIMIT ?5")
+        SqliteStatement read = session.Prepare("SELECT position, id, run_id, role, wire, created_at, author FROM messages WHERE conversation_id = ?1 AND tenant_id = ?2 AND position > ?3 AND (?4 OR visible) ORDER BY position LIMIT ?5")
             .Bind(1, conversationId).Bind(2, tenantId).Bind(3, after).Bind(4, withTools).Bind(5, limit);
         var list = new List<MessageRecord>();
-        while (read.Step()) list.Add(new MessageRecord(read.Int64(0), read.Text(1), read.Text(2), read.Text(3), read.Bytes(4).ToArray(), read.Time(5)));
+        while (read.Step()) list.Add(new MessageRecord(read.Int64(0), read.Text(1), read.Text(2), read.Text(3), read.Bytes(4).ToArray(), read.Time(5), read.TextOrNull(6)));
         return list;
     }));
 
@@ -65,5 +65,8 @@ internal sealed class SqliteConversationStore([FromKeyedServices(OrchestratorMod
         Metadata = row.TextOrNull(4),
         CreatedAt = row.Time(5),
         UpdatedAt = row.Time(6),
+        HandledBy = row.TextOrNull(7),
+        HandledSince = row.TimeOrNull(8),
+        HandledReason = row.TextOrNull(9),
     };
 }

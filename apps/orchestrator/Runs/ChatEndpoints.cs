@@ -6,13 +6,16 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Routing;
 using MultiAgent.Contracts;
+using MultiAgent.Contracts.Events;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Takeover;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -32,7 +35,14 @@ internal sealed record ChatRequest
 }
 
 /// <summary>Answer of POST /api/v1/chat.</summary>
-internal sealed record ChatResponse(string RunId, string? ConversationId, ChatAnswer? Message, UsageView Usage, string? Model, string Status, string? Reason);
+/// <param name="RunId">The run; null when a person handles the conversation, and none was begun.</param>
+/// <param name="ConversationId">The conversation.</param>
+/// <param name="Message">The agent's message.</param>
+/// <param name="Usage">Of the run.</param>
+/// <param name="Model">The model that wrote the message.</param>
+/// <param name="Status">Of the run; <c>handled</c> when a person is to answer.</param>
+/// <param name="Reason">Why the run stopped as it did.</param>
+internal sealed record ChatResponse(string? RunId, string? ConversationId, ChatAnswer? Message, UsageView Usage, string? Model, string Status, string? Reason);
 
 /// <summary>The agent's message.</summary>
 internal sealed record ChatAnswer(string Id, string Role, string Content);
@@ -55,7 +65,7 @@ internal static class ChatEndpoints
         .WithSummary("Send a message to an agent; the answer is JSON, or server-sent events with stream=true or Accept: text/event-stream");
 
     private static async Task<Results<Ok<ChatResponse>, Accepted<ChatResponse>, RunStreamResult, ProblemHttpResult>> ChatAsync(HttpContext http, ChatRequest body,
-        AgentCatalogue agents, IConversationStore conversations, RunEngine engine, RunOutcomes outcomes, TimeProvider time, CancellationToken cancellationToken)
+        AgentCatalogue agents, IConversationStore conversations, ITakeoverStore takeovers, RunEngine engine, RunOutcomes outcomes, TimeProvider time, CancellationToken cancellationToken)
     {
         Caller caller = http.GetCaller();
         if (Check(body) is { Count: > 0 } errors) return Problems.Invalid(errors);
@@ -63,6 +73,7 @@ internal static class ChatEndpoints
         if (body.ConversationId is { } conversationId)
         {
             if (await conversations.FindAsync(caller.TenantId, conversationId) is not { } conversation) return Problems.NotFound("The conversation");
+            if (conversation.HandledBy is not null) return await KeepAsync(http, caller, takeovers, conversationId, body, time);
             reference ??= conversation.Agent;
         }
         if (reference is null) return Problems.Invalid("agent", "is required: this conversation has no agent yet.");
@@ -99,6 +110,18 @@ internal static class ChatEndpoints
         if (outcome.Run.Error is { } error) return Problems.Of(error.Status, error.Code, $"{error.Message} (run {outcome.Run.Id})");
         // It waits for a person's consent to a call.
         return outcome.Run.IsFinal ? TypedResults.Ok(Answer(outcome)) : TypedResults.Accepted($"/api/v1/runs/{outcome.Run.Id}", Answer(outcome));
+    }
+
+    /// <summary>A message for the person who handles the conversation.</summary>
+    private static async Task<Results<Ok<ChatResponse>, Accepted<ChatResponse>, RunStreamResult, ProblemHttpResult>> KeepAsync(HttpContext http, Caller caller, ITakeoverStore takeovers, string conversationId, ChatRequest body, TimeProvider time)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        var message = new PlainMessage(Ids.New("msg", now), "user", ChatMessage.Of(ChatRole.User, body.Message!).Json.ToArray(), null, http.Request.IdempotencyKey(), now);
+        TakeoverOutcome outcome = await takeovers.AddAsync(caller.TenantId, conversationId, message,
+            TakeoverEndpoints.Told(Subjects.ConversationMessage, caller.TenantId, conversationId, TakeoverEndpoints.NameOf(caller), now, messageId: message.Id));
+        // Handed back or deleted in between: the client's next attempt goes the usual way.
+        if (outcome is TakeoverOutcome.Nobody or TakeoverOutcome.NotFound) return Problems.Conflict("The conversation has just changed hands. Try again.", ErrorCodes.ConversationNotHandled);
+        return TypedResults.Accepted($"/api/v1/conversations/{conversationId}/messages", new ChatResponse(null, conversationId, null, new UsageView(0, 0, 0, 0, false, 0m), null, "handled", null));
     }
 
     private static ChatResponse Answer(RunOutcome outcome)

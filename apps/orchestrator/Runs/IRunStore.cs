@@ -131,6 +131,9 @@ internal abstract record AcceptOutcome
 
     public sealed record ConversationNotFound : AcceptOutcome;
 
+    /// <summary>A person has taken the conversation over: no agent is to answer in it.</summary>
+    public sealed record HandledByPerson : AcceptOutcome;
+
     public sealed record Busy(string RunId) : AcceptOutcome;
 
     public sealed record QueueFull : AcceptOutcome;

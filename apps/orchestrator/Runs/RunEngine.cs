@@ -238,6 +238,8 @@ internal sealed partial class RunEngine
                     return await LookAsync(existing.Run);
                 case AcceptOutcome.KeyReused:
                     throw new ApiException(409, ErrorCodes.IdempotencyKeyReused, "This Idempotency-Key was used with a different request. Use a new key for a new request.", "Idempotency-Key");
+                case AcceptOutcome.HandledByPerson:
+                    throw new ApiException(409, ErrorCodes.ConversationHandled, "A person has taken this conversation over. Its agent answers again when it is handed back.", "conversationId");
                 case AcceptOutcome.ConversationNotFound:
                     throw new ApiException(404, ErrorCodes.NotFound, "The conversation was not found.", "conversationId");
                 case AcceptOutcome.Busy busy:

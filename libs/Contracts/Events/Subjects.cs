@@ -21,6 +21,15 @@ public static class Subjects
     /// <inheritdoc cref="RunCompleted"/>
     public const string RunCancelled = "orchestrator.run.cancelled";
 
+    /// <summary>A person took a conversation over from its agent. Payload: <see cref="ConversationHandled"/>.</summary>
+    public const string ConversationTakenOver = "orchestrator.conversation.taken_over";
+
+    /// <inheritdoc cref="ConversationTakenOver"/>
+    public const string ConversationHandedBack = "orchestrator.conversation.handed_back";
+
+    /// <summary>A message came into a conversation that a person handles, from the user or that person. Payload: <see cref="ConversationHandled"/>.</summary>
+    public const string ConversationMessage = "orchestrator.conversation.message";
+
     /// <summary>A message was judged. Payload: <see cref="Events.FeedbackRecorded"/>.</summary>
     public const string FeedbackRecorded = "feedback.recorded";
 

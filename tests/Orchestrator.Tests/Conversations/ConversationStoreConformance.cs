@@ -24,7 +24,7 @@ public abstract class ConversationStoreConformance : StoreTests
         Assert.Null(await Stores.Conversations.FindAsync("t1", made.Id));
         Assert.Null(await Stores.Conversations.DeleteAsync("t1", made.Id, At));
         Assert.False(await Stores.Conversations.RenameAsync("t1", made.Id, "three", At));
-        Assert.Empty(await Stores.Conversations.ListAsync("t1", null, null, 10));
+        Assert.Empty(await Stores.Conversations.ListAsync("t1", null, null, null, 10));
     }
 
     [Fact]
@@ -35,7 +35,7 @@ public abstract class ConversationStoreConformance : StoreTests
         await Stores.Runs.AcceptAsync(RunSamples.Run("t1", made.Id));
 
         Assert.Null(await Stores.Conversations.FindAsync("t2", made.Id));
-        Assert.Empty(await Stores.Conversations.ListAsync("t2", null, null, 10));
+        Assert.Empty(await Stores.Conversations.ListAsync("t2", null, null, null, 10));
         Assert.False(await Stores.Conversations.RenameAsync("t2", made.Id, "stolen", At));
         Assert.Empty(await Stores.Conversations.MessagesAsync("t2", made.Id, true, 0, 10));
         Assert.Null(await Stores.Conversations.DeleteAsync("t2", made.Id, At));
@@ -55,9 +55,9 @@ public abstract class ConversationStoreConformance : StoreTests
         }
         ids.Sort((a, b) => string.CompareOrdinal(b, a));
 
-        Assert.Equal(ids, (await Stores.Conversations.ListAsync("t1", null, null, 10)).Select(c => c.Id));
-        Assert.Equal(ids[2..4], (await Stores.Conversations.ListAsync("t1", null, ids[1], 2)).Select(c => c.Id));
-        Assert.Equal(3, (await Stores.Conversations.ListAsync("t1", "even", null, 10)).Count);
+        Assert.Equal(ids, (await Stores.Conversations.ListAsync("t1", null, null, null, 10)).Select(c => c.Id));
+        Assert.Equal(ids[2..4], (await Stores.Conversations.ListAsync("t1", null, null, ids[1], 2)).Select(c => c.Id));
+        Assert.Equal(3, (await Stores.Conversations.ListAsync("t1", "even", null, null, 10)).Count);
     }
 
     [Fact]

@@ -27,7 +27,7 @@ internal static class PostgresRunStatements
     /// <summary>Marks the conversation as used, and holds its row: what is accepted into it, is accepted one after the other.</summary>
     public static void TouchConversation(WriteBatch batch, RunRecord run, string? title, Func<Exception> missing) => batch.AddRequired(missing, """
         UPDATE orchestrator.conversations SET updated_at = greatest(updated_at, $3), title = coalesce(title, $4), agent = coalesce(agent, $5)
-        WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL
+        WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL AND handled_by IS NULL
         """, run.ConversationId, run.TenantId, run.CreatedAt, Text(title), run.Agent);
 
     /// <summary>Events of a run that this transaction has made.</summary>

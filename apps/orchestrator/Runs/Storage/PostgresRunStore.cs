@@ -32,7 +32,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         catch (ConversationMissing)
         {
             // A repetition of a request whose conversation is gone by now still gets its run.
-            return await KnownAsync(record) ?? new AcceptOutcome.ConversationNotFound();
+            return await KnownAsync(record) ?? await NoConversationAsync(record);
         }
         catch (NotIdle)
         {
@@ -132,6 +132,10 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         WHERE position IN (SELECT position FROM orchestrator.runs WHERE idempotency_key IS NOT NULL AND created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
         """, before, batch).ExecuteAsync());
 
+    private async Task<AcceptOutcome> NoConversationAsync(RunRecord record) => await database.ReadAsync(record.TenantId, session => session
+        .Sql("SELECT 1 FROM orchestrator.conversations WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL", record.ConversationId, record.TenantId).FirstAsync(static _ => true))
+        ? new AcceptOutcome.HandledByPerson() : new AcceptOutcome.ConversationNotFound();
+
     private async Task<AcceptOutcome?> KnownAsync(RunRecord record)
     {
         if (record.IdempotencyKey is not { } key || await FindByKeyAsync(record.TenantId, key) is not { } known) return null;
@@ -166,7 +170,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         }
         catch (ConversationMissing)
         {
-            return new AcceptOutcome.ConversationNotFound();
+            return await NoConversationAsync(record);
         }
         catch (NotIdle)
         {

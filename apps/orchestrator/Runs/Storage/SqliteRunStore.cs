@@ -109,9 +109,9 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         }
         else if (record.ConversationId is { } conversationId)
         {
-            int found = session.Prepare("UPDATE conversations SET updated_at = ?3, title = coalesce(title, ?4), agent = coalesce(agent, ?5) WHERE id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL")
+            int found = session.Prepare("UPDATE conversations SET updated_at = ?3, title = coalesce(title, ?4), agent = coalesce(agent, ?5) WHERE id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL AND handled_by IS NULL")
                 .Bind(1, conversationId).Bind(2, record.TenantId).Bind(3, record.CreatedAt).Bind(4, run.Title).Bind(5, record.Agent).Execute();
-            if (found == 0) return new AcceptOutcome.ConversationNotFound();
+            if (found == 0) return IsHandled(session, record) ? new AcceptOutcome.HandledByPerson() : new AcceptOutcome.ConversationNotFound();
             SqliteStatement active = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting') ORDER BY position").Bind(1, conversationId).Bind(2, record.TenantId);
             while (active.Step()) superseded.Add(active.Text(0));
             waits = superseded.Count > 0;
@@ -123,6 +123,14 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         if (!waits) Append(session, record, run.Started, run.Messages);
         if (!waits) return AcceptOutcome.Started.Instance;
         return new AcceptOutcome.Queued(run.OnBusy == BusyPolicy.Interrupt ? superseded : []);
+    }
+
+    private static bool IsHandled(SqliteSession session, RunRecord run)
+    {
+        SqliteStatement find = session.Prepare("SELECT 1 FROM conversations WHERE id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL").Bind(1, run.ConversationId).Bind(2, run.TenantId);
+        bool there = find.Step();
+        find.Reset();
+        return there;
     }
 
     private static RunRecord? ByKey(SqliteSession session, string tenantId, string key) =>
