@@ -9,9 +9,9 @@ namespace MultiAgent.Orchestrator.Webhooks;
 /// <summary>Endpoints and deliveries in PostgreSQL, shared by all replicas.</summary>
 internal sealed class PostgresWebhookStore([FromKeyedServices(OrchestratorModule.ServiceName)] PostgresDatabase database) : IWebhookStore
 {
-    private const string Endpoint = "SELECT id, tenant_id, run_id, url, description, events, secrets, disabled, created_at, updated_at FROM orchestrator.webhook_endpoints ";
+    private const string SelectEndpoints = "SELECT id, tenant_id, run_id, url, description, events, secrets, disabled, created_at, updated_at FROM orchestrator.webhook_endpoints ";
     private const string Columns = "d.id, d.tenant_id, d.endpoint_id, d.run_id, d.type, d.payload, d.state, d.attempts, d.next_at, d.last_status, d.last_error, d.created_at, d.ended_at";
-    private const string Delivery = "SELECT " + Columns + " FROM orchestrator.webhook_deliveries d ";
+    private const string SelectDeliveries = "SELECT " + Columns + " FROM orchestrator.webhook_deliveries d ";
 
     private static readonly TenantScope Jobs = TenantScope.System("deliveries of webhooks");
 
@@ -21,10 +21,10 @@ internal sealed class PostgresWebhookStore([FromKeyedServices(OrchestratorModule
         endpoint.CreatedAt, endpoint.UpdatedAt).ExecuteAsync());
 
     public async ValueTask<WebhookEndpoint?> FindEndpointAsync(string tenantId, string id) => await database.ReadAsync(tenantId, session =>
-        session.Sql(Endpoint + "WHERE id = $1 AND tenant_id = $2", id, tenantId).FirstAsync(ReadEndpoint));
+        session.Sql(SelectEndpoints + "WHERE id = $1 AND tenant_id = $2", id, tenantId).FirstAsync(ReadEndpoint));
 
     public async ValueTask<IReadOnlyList<WebhookEndpoint>> ListEndpointsAsync(string tenantId, string? beforeId, int limit) => await database.ReadAsync(tenantId, session =>
-        session.Sql(Endpoint + "WHERE tenant_id = $1 AND run_id IS NULL AND ($2::text IS NULL OR id < $2) ORDER BY id DESC LIMIT $3", tenantId, PostgresText.Storable(beforeId), limit).ListAsync(ReadEndpoint));
+        session.Sql(SelectEndpoints + "WHERE tenant_id = $1 AND run_id IS NULL AND ($2::text IS NULL OR id < $2) ORDER BY id DESC LIMIT $3", tenantId, PostgresText.Storable(beforeId), limit).ListAsync(ReadEndpoint));
 
     public Task<bool> UpdateEndpointAsync(WebhookEndpoint endpoint) => database.WriteAsync(endpoint.TenantId, async session => await session.Sql("""
         UPDATE orchestrator.webhook_endpoints SET url = $3, description = $4::text, events = $5, secrets = $6, disabled = $7::text, updated_at = $8 WHERE id = $1 AND tenant_id = $2
@@ -39,7 +39,7 @@ internal sealed class PostgresWebhookStore([FromKeyedServices(OrchestratorModule
     public async ValueTask<IReadOnlyList<WebhookEndpoint>> EndpointsOfAsync(string tenantId, IReadOnlyList<string> runIds)
     {
         string[] ids = [.. runIds];
-        return await database.ReadAsync(tenantId, session => session.Sql(Endpoint + "WHERE tenant_id = $1 AND (run_id IS NULL OR run_id = ANY ($2::text[])) ORDER BY id", tenantId, ids).ListAsync(ReadEndpoint));
+        return await database.ReadAsync(tenantId, session => session.Sql(SelectEndpoints + "WHERE tenant_id = $1 AND (run_id IS NULL OR run_id = ANY ($2::text[])) ORDER BY id", tenantId, ids).ListAsync(ReadEndpoint));
     }
 
     public Task AddDeliveriesAsync(string tenantId, IReadOnlyList<WebhookDelivery> deliveries)
@@ -54,10 +54,10 @@ internal sealed class PostgresWebhookStore([FromKeyedServices(OrchestratorModule
     }
 
     public async ValueTask<WebhookDelivery?> FindDeliveryAsync(string tenantId, string id) => await database.ReadAsync(tenantId, session =>
-        session.Sql(Delivery + "WHERE d.id = $1 AND d.tenant_id = $2", id, tenantId).FirstAsync(ReadDelivery));
+        session.Sql(SelectDeliveries + "WHERE d.id = $1 AND d.tenant_id = $2", id, tenantId).FirstAsync(ReadDelivery));
 
     public async ValueTask<IReadOnlyList<WebhookDelivery>> ListDeliveriesAsync(string tenantId, string endpointId, DeliveryState? state, string? beforeId, int limit) => await database.ReadAsync(tenantId, session =>
-        session.Sql(Delivery + "WHERE d.endpoint_id = $1 AND d.tenant_id = $2 AND ($3::text IS NULL OR d.state = $3) AND ($4::text IS NULL OR d.id < $4) ORDER BY d.id DESC LIMIT $5",
+        session.Sql(SelectDeliveries + "WHERE d.endpoint_id = $1 AND d.tenant_id = $2 AND ($3::text IS NULL OR d.state = $3) AND ($4::text IS NULL OR d.id < $4) ORDER BY d.id DESC LIMIT $5",
             endpointId, tenantId, state is { } only ? DeliveryStates.Of(only) : null, PostgresText.Storable(beforeId), limit).ListAsync(ReadDelivery));
 
     public async Task<IReadOnlyList<WebhookDelivery>> ClaimAsync(string owner, DateTimeOffset now, TimeSpan lease, IReadOnlyList<string> busyEndpoints, int perEndpoint, int limit)

@@ -6,8 +6,8 @@ namespace MultiAgent.Orchestrator.Webhooks;
 /// <summary>Endpoints and deliveries in SQLite, which one process has for itself.</summary>
 internal sealed class SqliteWebhookStore([FromKeyedServices(OrchestratorModule.ServiceName)] SqliteDatabase database) : IWebhookStore
 {
-    private const string Endpoint = "SELECT id, tenant_id, run_id, url, description, events, secrets, disabled, created_at, updated_at FROM webhook_endpoints ";
-    private const string Delivery = "SELECT id, tenant_id, endpoint_id, run_id, type, payload, state, attempts, next_at, last_status, last_error, created_at, ended_at FROM webhook_deliveries ";
+    private const string SelectEndpoints = "SELECT id, tenant_id, run_id, url, description, events, secrets, disabled, created_at, updated_at FROM webhook_endpoints ";
+    private const string SelectDeliveries = "SELECT id, tenant_id, endpoint_id, run_id, type, payload, state, attempts, next_at, last_status, last_error, created_at, ended_at FROM webhook_deliveries ";
 
     public Task AddEndpointAsync(WebhookEndpoint endpoint) => database.Writer.WriteAsync(session => session
         .Prepare("INSERT INTO webhook_endpoints (id, tenant_id, run_id, url, description, events, secrets, disabled, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING")
@@ -15,10 +15,10 @@ internal sealed class SqliteWebhookStore([FromKeyedServices(OrchestratorModule.S
         .BindBlob(7, endpoint.Secrets).Bind(8, endpoint.Disabled).Bind(9, endpoint.CreatedAt).Bind(10, endpoint.UpdatedAt).Execute());
 
     public ValueTask<WebhookEndpoint?> FindEndpointAsync(string tenantId, string id) => new(database.Read(session =>
-        Endpoints(session.Prepare(Endpoint + "WHERE id = ?1 AND tenant_id = ?2").Bind(1, id).Bind(2, tenantId)).FirstOrDefault()));
+        Endpoints(session.Prepare(SelectEndpoints + "WHERE id = ?1 AND tenant_id = ?2").Bind(1, id).Bind(2, tenantId)).FirstOrDefault()));
 
     public ValueTask<IReadOnlyList<WebhookEndpoint>> ListEndpointsAsync(string tenantId, string? beforeId, int limit) => new(database.Read<IReadOnlyList<WebhookEndpoint>>(session =>
-        Endpoints(session.Prepare(Endpoint + "WHERE tenant_id = ?1 AND run_id IS NULL AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3").Bind(1, tenantId).Bind(2, beforeId).Bind(3, limit))));
+        Endpoints(session.Prepare(SelectEndpoints + "WHERE tenant_id = ?1 AND run_id IS NULL AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3").Bind(1, tenantId).Bind(2, beforeId).Bind(3, limit))));
 
     public Task<bool> UpdateEndpointAsync(WebhookEndpoint endpoint) => database.Writer.WriteAsync(session => session
         .Prepare("UPDATE webhook_endpoints SET url = ?3, description = ?4, events = ?5, secrets = ?6, disabled = ?7, updated_at = ?8 WHERE id = ?1 AND tenant_id = ?2")
@@ -32,7 +32,7 @@ internal sealed class SqliteWebhookStore([FromKeyedServices(OrchestratorModule.S
     });
 
     public ValueTask<IReadOnlyList<WebhookEndpoint>> EndpointsOfAsync(string tenantId, IReadOnlyList<string> runIds) => new(database.Read<IReadOnlyList<WebhookEndpoint>>(session =>
-        Endpoints(session.Prepare(Endpoint + "WHERE tenant_id = ?1 AND (run_id IS NULL OR run_id IN (SELECT value FROM json_each(?2))) ORDER BY id").Bind(1, tenantId).Bind(2, JsonText(runIds)))));
+        Endpoints(session.Prepare(SelectEndpoints + "WHERE tenant_id = ?1 AND (run_id IS NULL OR run_id IN (SELECT value FROM json_each(?2))) ORDER BY id").Bind(1, tenantId).Bind(2, JsonText(runIds)))));
 
     public Task AddDeliveriesAsync(string tenantId, IReadOnlyList<WebhookDelivery> deliveries) => database.Writer.WriteAsync(session =>
     {
@@ -45,16 +45,16 @@ internal sealed class SqliteWebhookStore([FromKeyedServices(OrchestratorModule.S
     });
 
     public ValueTask<WebhookDelivery?> FindDeliveryAsync(string tenantId, string id) => new(database.Read(session =>
-        Deliveries(session.Prepare(Delivery + "WHERE id = ?1 AND tenant_id = ?2").Bind(1, id).Bind(2, tenantId)).FirstOrDefault()));
+        Deliveries(session.Prepare(SelectDeliveries + "WHERE id = ?1 AND tenant_id = ?2").Bind(1, id).Bind(2, tenantId)).FirstOrDefault()));
 
     public ValueTask<IReadOnlyList<WebhookDelivery>> ListDeliveriesAsync(string tenantId, string endpointId, DeliveryState? state, string? beforeId, int limit) => new(database.Read<IReadOnlyList<WebhookDelivery>>(session =>
-        Deliveries(session.Prepare(Delivery + "WHERE endpoint_id = ?1 AND tenant_id = ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5")
+        Deliveries(session.Prepare(SelectDeliveries + "WHERE endpoint_id = ?1 AND tenant_id = ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5")
             .Bind(1, endpointId).Bind(2, tenantId).Bind(3, state is { } only ? DeliveryStates.Of(only) : null).Bind(4, beforeId).Bind(5, limit))));
 
     public Task<IReadOnlyList<WebhookDelivery>> ClaimAsync(string owner, DateTimeOffset now, TimeSpan lease, IReadOnlyList<string> busyEndpoints, int perEndpoint, int limit) =>
         database.Writer.WriteAsync<IReadOnlyList<WebhookDelivery>>(session =>
         {
-            List<WebhookDelivery> due = Deliveries(session.Prepare("/* all tenants */ " + Delivery + """
+            List<WebhookDelivery> due = Deliveries(session.Prepare("/* all tenants */ " + SelectDeliveries + """
                 WHERE id IN (SELECT id FROM (
                     SELECT d.id, d.next_at, row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.position) AS place FROM webhook_deliveries d
                     JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.disabled IS NULL
