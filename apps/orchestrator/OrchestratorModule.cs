@@ -23,6 +23,7 @@ using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Orchestrator.Workflows.Execution;
 using MultiAgent.Orchestrator.Tools.Calculator;
 using MultiAgent.Orchestrator.Workflows.Definitions;
@@ -56,6 +57,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddStore<IFeedbackStore, SqliteFeedbackStore, PostgresFeedbackStore>();
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
         services.AddResponses();
+        services.AddWebhooks();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
@@ -70,6 +72,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapTakeover();
         routes.MapFeedback();
         routes.MapResponses();
+        routes.MapWebhooks();
     }
 
     private static void AddTools(IServiceCollection services)

@@ -31,6 +31,7 @@ internal static class RouteTable
         new("orchestrator", "conversations"),
         new("orchestrator", "messages"),
         new("orchestrator", "feedback"),
+        new("orchestrator", "webhook-endpoints"),
         new("orchestrator", "/v1/responses") { Unlimited = true },
         new("tenant-service", "auth") { Anonymous = true },
         new("tenant-service", "me"),

@@ -34,6 +34,8 @@ internal sealed record RunView
     public RunErrorView? Error { get; init; }
     /// <summary>The result of a workflow.</summary>
     public JsonElement? Output { get; init; }
+    /// <summary>The secret that the run's webhook is signed with, where none was given: shown when the run is started, and not again.</summary>
+    public string? WebhookSecret { get; init; }
     public required int Steps { get; init; }
     public required UsageView Usage { get; init; }
     public required string RequestId { get; init; }

@@ -277,7 +277,7 @@ internal sealed partial class RunEngine
         DateTimeOffset now = _services.Time.GetUtcNow();
         var record = new RunRecord
         {
-            Id = Ids.New("run", now),
+            Id = request.RunId ?? Ids.New("run", now),
             TenantId = request.Caller.TenantId,
             ConversationId = request.ConversationId,
             Kind = request.Workflow is null ? RunKind.Agent : RunKind.Workflow,

@@ -30,6 +30,9 @@ public static class Subjects
     /// <summary>A message came into a conversation that a person handles, from the user or that person. Payload: <see cref="ConversationHandled"/>.</summary>
     public const string ConversationMessage = "orchestrator.conversation.message";
 
+    /// <summary>A run waits for a person. Payload: <see cref="Events.ApprovalRequested"/>.</summary>
+    public const string ApprovalRequested = "orchestrator.approval.requested";
+
     /// <summary>A message was judged. Payload: <see cref="Events.FeedbackRecorded"/>.</summary>
     public const string FeedbackRecorded = "feedback.recorded";
 

@@ -60,6 +60,7 @@ public sealed record UsageRecord
 [JsonSerializable(typeof(JourneyChange))]
 [JsonSerializable(typeof(RunEnded))]
 [JsonSerializable(typeof(ConversationHandled))]
+[JsonSerializable(typeof(ApprovalRequested))]
 [JsonSerializable(typeof(FeedbackRecorded))]
 [JsonSerializable(typeof(CallerChanged))]
 [JsonSerializable(typeof(TenantCreated))]

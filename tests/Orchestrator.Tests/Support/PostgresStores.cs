@@ -7,6 +7,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Testing;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
@@ -26,6 +27,7 @@ internal sealed class PostgresStores : IStores
         Conversations = new PostgresConversationStore(Schema);
         Feedback = new PostgresFeedbackStore(Schema, TimeProvider.System);
         ResponseDeletions = new PostgresResponseDeletions(Schema);
+        Webhooks = new PostgresWebhookStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -41,6 +43,8 @@ internal sealed class PostgresStores : IStores
     public IFeedbackStore Feedback { get; }
 
     public IResponseDeletions ResponseDeletions { get; }
+
+    public IWebhookStore Webhooks { get; }
 
     public static async Task<IStores> OpenAsync()
     {

@@ -7,6 +7,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -25,6 +26,7 @@ internal sealed class SqliteStores : IStores
         Conversations = new SqliteConversationStore(Database);
         Feedback = new SqliteFeedbackStore(Database, TimeProvider.System);
         ResponseDeletions = new SqliteResponseDeletions(Database);
+        Webhooks = new SqliteWebhookStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -40,6 +42,8 @@ internal sealed class SqliteStores : IStores
     public IFeedbackStore Feedback { get; }
 
     public IResponseDeletions ResponseDeletions { get; }
+
+    public IWebhookStore Webhooks { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

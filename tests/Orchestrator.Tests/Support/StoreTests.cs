@@ -4,6 +4,7 @@ using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -21,6 +22,8 @@ internal interface IStores : IAsyncDisposable
     IFeedbackStore Feedback { get; }
 
     IResponseDeletions ResponseDeletions { get; }
+
+    IWebhookStore Webhooks { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();
