@@ -16,6 +16,7 @@ using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Conversations.Takeover;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
@@ -50,6 +51,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddOutbox(ServiceName);
         AddTools(services);
         AddAgents(services);
+        services.AddMemory();
         services.AddWorkflowDefinitions();
         AddRuns(services);
         services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();
@@ -70,6 +72,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapEvents();
         routes.MapConversations();
         routes.MapTakeover();
+        routes.MapMemories();
         routes.MapFeedback();
         routes.MapResponses();
         routes.MapWebhooks();

@@ -30,6 +30,7 @@ internal static class RouteTable
         new("orchestrator", "hooks") { Anonymous = true },
         new("orchestrator", "conversations"),
         new("orchestrator", "messages"),
+        new("orchestrator", "memories"),
         new("orchestrator", "feedback"),
         new("orchestrator", "webhook-endpoints"),
         new("orchestrator", "/v1/responses") { Unlimited = true },

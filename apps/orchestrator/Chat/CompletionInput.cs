@@ -32,6 +32,9 @@ internal sealed class CompletionInput
 
     public bool IncludeUsage { get; private set; }
 
+    /// <summary>The client's end user, as its member <c>user</c> names them.</summary>
+    public string? User { get; private set; }
+
     /// <summary>Values for the agent's instructions: a member of our own that OpenAI clients send as an extra.</summary>
     public IReadOnlyDictionary<string, JsonElement>? Variables { get; private set; }
 
@@ -92,6 +95,7 @@ internal sealed class CompletionInput
                     break;
                 default:
                     bool isNull = reader.TokenType == JsonTokenType.Null;
+                    if (name == "user" && reader.TokenType == JsonTokenType.String) User = reader.GetString();
                     reader.Skip();
                     if (isNull || Withheld.Contains(name)) break;
                     _set.Add(name);

@@ -1,11 +1,13 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Clients;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Workflows;
@@ -37,6 +39,7 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
                 RequestId = request.RequestId,
                 IdempotencyKey = request.IdempotencyKey,
                 RequestHash = request.IdempotencyKey is null ? null : Hash(request),
+                Metadata = input.User is { Length: > 0 and <= 512 } user ? JsonSerializer.Serialize(new Dictionary<string, string> { [RunUser.MetadataKey] = user }, ConversationJson.Default.IReadOnlyDictionaryStringString) : null,
             });
             return await AnswerAsync(request, input, started, cancellationToken);
         }

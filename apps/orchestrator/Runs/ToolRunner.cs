@@ -42,7 +42,7 @@ internal sealed partial class ToolRunner(ToolRegistry registry, RunMetrics metri
         ITool tool = planned.Tool!.Tool;
         using Activity? activity = PlatformTelemetry.Activities.HasListeners() ? PlatformTelemetry.Activities.StartActivity($"execute_tool {tool.Name}") : null;
         activity?.SetTag("gen_ai.operation.name", "execute_tool").SetTag("gen_ai.tool.name", tool.Name).SetTag("gen_ai.tool.call.id", planned.Call.Id).SetTag("gen_ai.tool.type", "function");
-        var context = new ToolContext { TenantId = run.TenantId, RunId = run.Id, IdempotencyKey = planned.IdempotencyKey, Settings = planned.Tool.Settings };
+        var context = new ToolContext { TenantId = run.TenantId, RunId = run.Id, IdempotencyKey = planned.IdempotencyKey, Settings = planned.Tool.Settings, User = RunUser.Of(run), Agent = run.Agent, ConversationId = run.ConversationId };
         try
         {
             string result = await tool.ExecuteAsync(context, planned.Arguments, cancellationToken);

@@ -50,6 +50,11 @@ internal sealed record ToolContext
     public required string RunId { get; init; }
     /// <summary>The same for every attempt at this call, before and after a crash.</summary>
     public required string IdempotencyKey { get; init; }
+    /// <summary>Whom the run is for: the user who is logged in, or the one that the client names (<c>metadata.user_id</c>, or <c>user</c> of a completion). Null when nobody is named.</summary>
+    public string? User { get; init; }
+    /// <summary>Slug of the agent or workflow.</summary>
+    public string Agent { get; init; } = "";
+    public string? ConversationId { get; init; }
     /// <summary>The agent's settings for the tool.</summary>
     public required AgentTool Settings { get; init; }
 }

@@ -2,6 +2,7 @@ using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
@@ -28,6 +29,7 @@ internal sealed class PostgresStores : IStores
         Feedback = new PostgresFeedbackStore(Schema, TimeProvider.System);
         ResponseDeletions = new PostgresResponseDeletions(Schema);
         Webhooks = new PostgresWebhookStore(Schema);
+        Memories = new PostgresMemoryStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -45,6 +47,8 @@ internal sealed class PostgresStores : IStores
     public IResponseDeletions ResponseDeletions { get; }
 
     public IWebhookStore Webhooks { get; }
+
+    public IMemoryStore Memories { get; }
 
     public static async Task<IStores> OpenAsync()
     {

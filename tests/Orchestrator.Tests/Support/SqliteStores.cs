@@ -2,6 +2,7 @@ using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
@@ -27,6 +28,7 @@ internal sealed class SqliteStores : IStores
         Feedback = new SqliteFeedbackStore(Database, TimeProvider.System);
         ResponseDeletions = new SqliteResponseDeletions(Database);
         Webhooks = new SqliteWebhookStore(Database);
+        Memories = new SqliteMemoryStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -44,6 +46,8 @@ internal sealed class SqliteStores : IStores
     public IResponseDeletions ResponseDeletions { get; }
 
     public IWebhookStore Webhooks { get; }
+
+    public IMemoryStore Memories { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

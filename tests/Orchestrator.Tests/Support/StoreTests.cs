@@ -1,5 +1,6 @@
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
@@ -24,6 +25,8 @@ internal interface IStores : IAsyncDisposable
     IResponseDeletions ResponseDeletions { get; }
 
     IWebhookStore Webhooks { get; }
+
+    IMemoryStore Memories { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();

@@ -76,6 +76,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
             RequestId = flow.Run.RequestId,
             IdempotencyKey = $"step:{flow.Run.Id}{path}:{record.Attempt}",
             RequestHash = "step",
+            Metadata = flow.Run.Metadata,
         }), cancellationToken);
         record.ChildRunId = started.Run.Id;
         await flow.Journal.AppendAsync(RunEventTypes.ChildStarted, path, (started.Run, target), static (json, s) =>
