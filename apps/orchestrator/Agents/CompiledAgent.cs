@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
+using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
 using NJsonSchema;
 
@@ -39,7 +40,7 @@ internal sealed class CompiledAgent
         OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, _ => BusyPolicy.Reject };
         MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
         MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);
-        Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t)).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
+        Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t, ApprovalRule.Compile(t.Approval))).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
         if (instructions.Constant is { Length: > 0 } constant) SystemMessage = MessageOf(constant);
         ToolsJson = [.. (spec.Tools ?? []).Select(t => Tools[t.Name!].Tool.Definition)];
         ResponseFormat = spec.ResponseFormat is { } schema ? ResponseFormatOf(slug, schema) : null;
@@ -114,4 +115,7 @@ internal sealed class CompiledAgent
 }
 
 /// <summary>A tool with an agent's settings for it.</summary>
-internal sealed record BoundTool(ITool Tool, AgentTool Settings);
+/// <param name="Tool">The tool.</param>
+/// <param name="Settings">The agent's.</param>
+/// <param name="Approval">Which calls a person has to agree to; null when none.</param>
+internal sealed record BoundTool(ITool Tool, AgentTool Settings, ApprovalRule? Approval);
