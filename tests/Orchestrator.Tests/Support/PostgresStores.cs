@@ -8,6 +8,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Testing;
 
@@ -30,6 +31,7 @@ internal sealed class PostgresStores : IStores
         ResponseDeletions = new PostgresResponseDeletions(Schema);
         Webhooks = new PostgresWebhookStore(Schema);
         Memories = new PostgresMemoryStore(Schema);
+        Schedules = new PostgresScheduleStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -49,6 +51,8 @@ internal sealed class PostgresStores : IStores
     public IWebhookStore Webhooks { get; }
 
     public IMemoryStore Memories { get; }
+
+    public IScheduleStore Schedules { get; }
 
     public static async Task<IStores> OpenAsync()
     {

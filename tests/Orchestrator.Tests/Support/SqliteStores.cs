@@ -8,6 +8,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
@@ -29,6 +30,7 @@ internal sealed class SqliteStores : IStores
         ResponseDeletions = new SqliteResponseDeletions(Database);
         Webhooks = new SqliteWebhookStore(Database);
         Memories = new SqliteMemoryStore(Database);
+        Schedules = new SqliteScheduleStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -48,6 +50,8 @@ internal sealed class SqliteStores : IStores
     public IWebhookStore Webhooks { get; }
 
     public IMemoryStore Memories { get; }
+
+    public IScheduleStore Schedules { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {
