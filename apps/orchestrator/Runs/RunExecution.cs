@@ -89,7 +89,16 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             else log.ModelCalled(state.Steps + 1, _agent.Model);
         }
         if (log.Pending.Count > 0) await FlushAsync();
-        while (!await StepAsync()) await FlushAsync();
+        while (!await PauseAsync() && !await StepAsync()) await FlushAsync();
+    }
+
+    /// <summary>Puts the run to rest when that was asked for. True when it rests.</summary>
+    private async Task<bool> PauseAsync()
+    {
+        if (!live.PauseRequested || live.Cause != StopCause.None) return false;
+        log.Paused();
+        await FlushAsync([], [], new Parking(null) { Paused = true, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        return true;
     }
 
     /// <summary>Brings tool calls that a crash interrupted to their results. True when the run has ended with them.</summary>
@@ -245,8 +254,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private Task RestAsync()
     {
         DateTimeOffset wake = state.Pending.Min(p => p.ExpiresAt);
-        log.Waiting(wake);
-        return FlushAsync([], [], new Parking(wake) { Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        bool paused = live.PauseRequested;
+        if (paused) log.Paused();
+        else log.Waiting(wake);
+        return FlushAsync([], [], new Parking(wake) { Paused = paused, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
     }
 
     /// <summary>Adds calls and results to the conversation. Stored together: a call without its result would spoil the history.</summary>

@@ -137,6 +137,8 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         if (until is { } time) json.WriteString("until"u8, time);
     });
 
+    public void Paused() => Add(RunEventTypes.Paused, run.Id, static (json, id) => json.WriteString("runId"u8, id));
+
     public void LimitReached(string reason) => Add(RunEventTypes.LimitReached, reason, static (json, reason) => json.WriteString("reason"u8, reason));
 
     public void MessageCompleted(FinalMessage message, TokenUsage usage, decimal? cost, bool partial, ReadOnlyMemory<byte> streamed)
