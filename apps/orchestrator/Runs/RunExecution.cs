@@ -97,7 +97,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             : tools.ExecuteAsync(_run, tools.Plan(_agent, o.Call, o.IdempotencyKey), _token)));
         for (int i = 0; i < open.Length; i++)
         {
-            log.ToolCallCompleted(open[i].Call, results[i].Text, results[i].IsError);
+            log.ToolCallCompleted(open[i].Call, results[i]);
+            state.Spent(results[i].Usage, results[i].CostUsd);
             state.Results.Add((open[i].Call, results[i].Text));
             state.StepNames.Add($"tool:{open[i].Call.Name}");
         }
@@ -161,7 +162,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         var made = new List<(ToolCall, string)>(calls.Count);
         for (int i = 0; i < calls.Count; i++)
         {
-            log.ToolCallCompleted(calls[i], results[i].Text, results[i].IsError);
+            log.ToolCallCompleted(calls[i], results[i]);
+            state.Spent(results[i].Usage, results[i].CostUsd);
             made.Add((calls[i], results[i].Text));
             // The registry's name: the model's own may be anything.
             string step = $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}";
