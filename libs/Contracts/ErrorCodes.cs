@@ -56,6 +56,7 @@ public static class ErrorCodes
     public const string ToolSourceUnreadable = "tool_source_unreadable";
     public const string ApprovalNotOpen = "approval_not_open";
     public const string MissingRole = "missing_role";
+    public const string PreviousResponseNotFound = "previous_response_not_found";
     public const string RunActive = "run_active";
     public const string RunQueueFull = "run_queue_full";
     public const string RunCancelled = "run_cancelled";

@@ -32,6 +32,7 @@ public sealed partial class ConfigurationReferenceTests
         ["TelemetryOptions"] = ["Telemetry"],
         ["TimeoutOptions"] = ["Models:Timeouts"],
         ["ToolResultOptions"] = ["Tools:Results"],
+        ["WebhookOptions"] = ["Webhooks"],
     };
 
     private static readonly Type[] Options = [.. Sources.Assemblies.SelectMany(a => a.GetTypes())

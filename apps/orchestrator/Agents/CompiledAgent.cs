@@ -26,6 +26,12 @@ internal sealed class CompiledAgent
     private ITool?[] _found = [];
     private CompiledAgent? _bound;
 
+    /// <summary>Before a model's name in the id of an agent that is nothing but this model.</summary>
+    public const string ModelPrefix = "model:";
+
+    // Far above the time limits of the model calls themselves.
+    private const int ModelSeconds = 3600;
+
     private CompiledAgent(string id, string tenantId, string slug, int version, AgentSpec spec, InstructionsTemplate instructions, ToolRegistry registry)
     {
         Id = id;
@@ -104,6 +110,13 @@ internal sealed class CompiledAgent
         // Whoever may get a part of a result can read on.
         if (_readOn is not null && bound.Exists(t => t.Tool.HasLargeResults) && !bound.Exists(t => t.Tool == _readOn)) bound.Add(new BoundTool(_readOn, new AgentTool { Name = _readOn.Name }));
         return (bound.ToFrozenDictionary(t => t.Tool.WireName, StringComparer.Ordinal), [.. bound.Select(t => t.Tool.Definition)]);
+    }
+
+    /// <summary>An agent that is nothing but a model, for requests that name one and are runs all the same.</summary>
+    public static CompiledAgent OfModel(string tenantId, string model, ToolRegistry registry)
+    {
+        var spec = new AgentSpec { Slug = model, Name = model, Model = model, Limits = new AgentLimits { MaxSteps = 1, MaxSeconds = ModelSeconds } };
+        return new CompiledAgent(ModelPrefix + model, tenantId, model, 0, spec, InstructionsTemplate.TryParse("", [], [])!, registry);
     }
 
     /// <summary>The system message for the given values; null when the agent has no instructions.</summary>

@@ -16,8 +16,11 @@ internal sealed class StreamedCompletion : IAgentCompletion
     private LiveCursor _cursor = LiveCursor.FromStart;
     private Task _pump = Task.CompletedTask;
 
-    private StreamedCompletion(StartedRun started, bool includeUsage, Action left)
+    private readonly Func<CancellationToken, Task<RunOutcome?>> _outcome;
+
+    private StreamedCompletion(StartedRun started, bool includeUsage, Action left, Func<CancellationToken, Task<RunOutcome?>>? outcome = null)
     {
+        _outcome = outcome ?? (stop => started.Live!.Outcome.WaitAsync(stop));
         _started = started;
         _includeUsage = includeUsage;
         _left = left;
@@ -59,6 +62,17 @@ internal sealed class StreamedCompletion : IAgentCompletion
         return (completion, null);
     }
 
+    /// <summary>A stream that is silent until the run ends, and then tells its answer.</summary>
+    /// <param name="started">The run; not followed.</param>
+    /// <param name="includeUsage">The client wants the usage chunk.</param>
+    /// <param name="outcome">Waits for the end; its token fires when the reader leaves.</param>
+    public static StreamedCompletion OfOutcome(StartedRun started, bool includeUsage, Func<CancellationToken, Task<RunOutcome?>> outcome)
+    {
+        var completion = new StreamedCompletion(started with { Live = null, Outcome = null }, includeUsage, static () => { }, outcome);
+        completion._pump = completion.PumpAsync([]);
+        return completion;
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _pipe.Reader.CompleteAsync();
@@ -75,7 +89,7 @@ internal sealed class StreamedCompletion : IAgentCompletion
         {
             var writer = new ChunkWriter(_pipe.Writer, _started.Run, _includeUsage);
             bool any = _started.Live is not { } live || await FollowAsync(live, writer, items);
-            RunOutcome? outcome = _started.Outcome ?? await _started.Live!.Outcome.WaitAsync(_stop.Token);
+            RunOutcome? outcome = _started.Outcome ?? await _outcome(_stop.Token);
             Finish(writer, outcome, any);
             await _pipe.Writer.FlushAsync(_stop.Token);
         }

@@ -92,7 +92,7 @@ internal static class ChatEndpoints
             RequestHash = key is null ? null : Hash(body),
             Metadata = body.Metadata is { Count: > 0 } metadata ? JsonSerializer.Serialize(metadata, ConversationJson.Default.IReadOnlyDictionaryStringString) : null,
         });
-        if (stream) return new RunStreamResult(started.Run, started.Live, LiveCursor.FromStart, forChat: true);
+        if (stream) return new RunStreamResult(started.Run, started.Live, LiveCursor.FromStart, new RunEventWriter(forChat: true));
         // The client may leave: the run goes on all the same.
         RunOutcome outcome = started.Outcome ?? await outcomes.WaitAsync(started, cancellationToken)
             ?? throw new ApiException(503, ErrorCodes.Overloaded, $"The server is stopping. Run {started.Run.Id} goes on at its next start; read its events.") { RetryAfter = TimeSpan.FromSeconds(5) };

@@ -7,7 +7,6 @@ using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
 using MultiAgent.Hosting.Telemetry;
 using MultiAgent.Orchestrator.Agents;
-using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows;
@@ -193,7 +192,7 @@ internal sealed partial class RunEngine
         if (!live.TryTake()) return;
         var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
         state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input));
-        state.Messages.Add(ChatMessage.Of(ChatRole.User, live.Input.Message!));
+        state.Messages.AddRange(live.Input.Messages);
         _slots.Take(live.Record.TenantId, live.Record.Id);
         Work(live, new RunExecution(_services, _tools, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
     }
@@ -257,7 +256,8 @@ internal sealed partial class RunEngine
             else
             {
                 var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
-                state.Messages.AddRange(request.Input.Completion?.Messages ?? [.. await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), ChatMessage.Of(ChatRole.User, request.Input.Message!)]);
+                state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input));
+                state.Messages.AddRange(request.Input.Messages);
                 Work(live, new RunExecution(_services, _tools, live, state, log), resumed: false);
             }
             return new StartedRun(run.Record, live, null);
@@ -273,7 +273,7 @@ internal sealed partial class RunEngine
         DateTimeOffset now = _services.Time.GetUtcNow();
         var record = new RunRecord
         {
-            Id = Ids.New("run", now),
+            Id = request.RunId ?? Ids.New("run", now),
             TenantId = request.Caller.TenantId,
             ConversationId = request.ConversationId,
             Kind = request.Workflow is null ? RunKind.Agent : RunKind.Workflow,
@@ -306,7 +306,7 @@ internal sealed partial class RunEngine
             Record = record,
             Accepted = accepted,
             Started = log.Take(),
-            Messages = request.Input.Message is null ? [] : [RunExecution.UserMessage(request.Input, now)],
+            Messages = RunExecution.NewMessages(request.Input, now),
             CreateConversation = request.Input.NewConversation,
             Title = request.Input.Message is { } message ? Title(message) : null,
             Lease = _options.Lease,

@@ -4,6 +4,7 @@ using MultiAgent.Models;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -36,13 +37,16 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         log.ModelCalled(1, agent.Model);
     }
 
-    /// <summary>The user's message as it is stored in the conversation.</summary>
-    public static NewMessage UserMessage(RunInput input, DateTimeOffset at) =>
-        new(input.MessageId!, "user", true, ChatMessage.Of(ChatRole.User, input.Message!).Json.ToArray(), at);
+    /// <summary>What is new, as it is stored in the conversation.</summary>
+    public static IReadOnlyList<NewMessage> NewMessages(RunInput input, DateTimeOffset at) =>
+        input.Message is not null ? [new(input.MessageId!, "user", true, ChatMessage.Of(ChatRole.User, input.Message).Json.ToArray(), at)]
+        : input.Response?.ConversationId is null ? []
+        : [.. input.Messages.Where(m => m.Role != ChatRole.System).Select(m => new NewMessage(Ids.New("msg", at), m.Role switch { ChatRole.User => "user", ChatRole.Tool => "tool", _ => "assistant" }, m.Role == ChatRole.User, m.Json.ToArray(), at))];
 
-    /// <summary>The conversation before a run.</summary>
+    /// <summary>What was said before a run, in its conversation or in the responses that it goes on from.</summary>
     public static async ValueTask<IEnumerable<ChatMessage>> HistoryAsync(IRunStore store, RunRecord run, RunInput input) =>
-        run.ConversationId is null || input.NewConversation ? [] : (await store.HistoryAsync(run.TenantId, run.ConversationId, run.Id, HistoryLimit)).Select(m => ChatMessage.Parse(m));
+        input.Response is { } response ? await ResponseHistory.ReadAsync(store, run, response)
+        : run.ConversationId is null || input.NewConversation ? [] : (await store.HistoryAsync(run.TenantId, run.ConversationId, run.Id, HistoryLimit)).Select(m => ChatMessage.Parse(m));
 
     public async Task RunAsync(bool resumed)
     {
@@ -78,7 +82,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             if (!state.Started)
             {
                 LogStart(log, _agent);
-                if (_input.Message is not null) _messages.Add(UserMessage(_input, services.Time.GetUtcNow()));
+                _messages.AddRange(NewMessages(_input, services.Time.GetUtcNow()));
             }
             else log.ModelCalled(state.Steps + 1, _agent.Model);
         }
@@ -130,6 +134,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             return true;
         }
         if (own.Count > 0) await CallToolsAsync(calling, own);
+        // The next message of the conversation brings the results.
+        else if (_run.ConversationId is not null) Remember(calling, []);
         return await ContinueAsync(clients, Encoding.UTF8.GetString(reply.Text.Span), model);
     }
 
@@ -305,7 +311,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             Status = status, Reason = reason, Error = error, Steps = state.Steps, Usage = state.Usage,
             CostUsd = state.CostUsd, StartedAt = _run.StartedAt ?? _run.CreatedAt, EndedAt = now,
         };
-        if (message is { Text.Length: > 0 } && _run.ConversationId is not null)
+        if (message is { Text.Length: > 0, ToolCalls.IsEmpty: true } && _run.ConversationId is not null)
             _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
         log.Ended(end);
         List<RunEvent> events = log.Take();

@@ -11,14 +11,13 @@ internal static class RunReplay
 {
     /// <param name="agent">The version that the run started with.</param>
     /// <param name="input">From the log's first event.</param>
-    /// <param name="history">Messages of the conversation before this run.</param>
+    /// <param name="history">Messages before this run.</param>
     /// <param name="events">The whole log, in order.</param>
     public static RunState Rebuild(CompiledAgent agent, RunInput input, IEnumerable<ChatMessage> history, IEnumerable<RunEvent> events)
     {
         var state = new RunState();
         state.Messages.AddRange(history);
-        if (input.Completion is { } completion) state.Messages.AddRange(completion.Messages);
-        else state.Messages.Add(ChatMessage.Of(ChatRole.User, input.Message!));
+        state.Messages.AddRange(input.Messages);
         foreach (RunEvent e in events)
         {
             state.LastSeq = e.Seq;

@@ -1,8 +1,5 @@
 using System.Buffers;
-using System.Globalization;
 using System.IO.Pipelines;
-using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -11,10 +8,10 @@ using MultiAgent.Orchestrator.Runs.Leases;
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>
-/// A run as server-sent events: what is stored after a position, then what comes, up to the final event, also of\n/// a run in another process, which is followed in the store. Stored events carry
-/// their number as <c>id</c>; pieces of text carry none, and a reader who comes back gets the unfinished message in one piece.
+/// A run as server-sent events: what is stored after a position, then what comes, up to the final event, also of
+/// a run in another process, which is followed in the store.
 /// </summary>
-internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCursor from, bool forChat) : IResult
+internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCursor from, IRunStreamWriter writer) : IResult
 {
     private const int Page = 200;
 
@@ -53,7 +50,7 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
                         cursor.Seq = e.Seq;
                     }
                 }
-                bool over = Write(output, items);
+                bool over = await WriteAsync(output, items);
                 if (items.Count > 0)
                 {
                     await output.FlushAsync(aborted);
@@ -100,46 +97,18 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
     }
 
     /// <summary>Writes the items; true when the final event was among them.</summary>
-    private bool Write(PipeWriter output, List<LiveItem> items)
+    private async ValueTask<bool> WriteAsync(PipeWriter output, List<LiveItem> items)
     {
         foreach (LiveItem item in items)
         {
             if (item.Event is not { } e)
             {
-                WriteDelta(output, item.Text.Span);
+                writer.WriteText(output, item.Text.Span);
                 continue;
             }
-            if (!forChat || RunEventTypes.IsForChat(e.Type)) WriteEvent(output, e);
+            await writer.WriteEventAsync(output, e);
             if (RunEventTypes.IsFinal(e.Type)) return true;
         }
         return false;
-    }
-
-    private static void WriteEvent(PipeWriter output, RunEvent e)
-    {
-        string head = string.Create(CultureInfo.InvariantCulture, $"id: {e.Seq}\nevent: {RunEventTypes.WireName(e.Type)}\ndata: ");
-        output.Write(Encoding.ASCII.GetBytes(head));
-        ReadOnlySpan<byte> data = e.Data;
-        // A client's request inside an event may be formatted over several lines.
-        while (data.IndexOf((byte)'\n') is >= 0 and var line)
-        {
-            output.Write(data[..line].TrimEnd((byte)'\r'));
-            output.Write("\ndata: "u8);
-            data = data[(line + 1)..];
-        }
-        output.Write(data);
-        output.Write("\n\n"u8);
-    }
-
-    private static void WriteDelta(PipeWriter output, ReadOnlySpan<byte> text)
-    {
-        output.Write("event: message.delta\ndata: "u8);
-        using (var json = new Utf8JsonWriter(output, Json.WriterOptions))
-        {
-            json.WriteStartObject();
-            json.WriteString("text"u8, text);
-            json.WriteEndObject();
-        }
-        output.Write("\n\n"u8);
     }
 }

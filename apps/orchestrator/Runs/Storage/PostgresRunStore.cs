@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts;
+using MultiAgent.Contracts.Events;
 using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Messaging;
@@ -49,6 +50,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         if (write.End is { } end) PostgresRunStatements.End(batch, end);
         PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
         PostgresRunWaits.Write(batch, write);
+        foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
         await database.Writer.WriteAsync(write.Run.TenantId, batch);
     }

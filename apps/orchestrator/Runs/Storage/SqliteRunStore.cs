@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Contracts.Events;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
@@ -166,6 +167,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
     {
         Append(session, write.Run, write.Events, write.Messages);
         SqliteRunWaits.Write(session, write);
+        foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(session, asked);
         if (write.Event is { } told) Outbox.Add(session, told);
     }
 
