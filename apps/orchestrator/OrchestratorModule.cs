@@ -20,6 +20,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Webhooks;
@@ -56,6 +57,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
         services.AddResponses();
         services.AddWebhooks();
+        services.AddSchedules();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
@@ -72,6 +74,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapFeedback();
         routes.MapResponses();
         routes.MapWebhooks();
+        routes.MapSchedules();
     }
 
     private static void AddAgents(IServiceCollection services)

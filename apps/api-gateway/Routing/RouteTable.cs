@@ -35,6 +35,7 @@ internal static class RouteTable
         new("orchestrator", "messages"),
         new("orchestrator", "feedback"),
         new("orchestrator", "webhook-endpoints"),
+        new("orchestrator", "schedules"),
         new("orchestrator", "/v1/responses") { Unlimited = true },
         new("tenant-service", "auth") { Anonymous = true },
         new("tenant-service", "me"),

@@ -12,6 +12,7 @@ internal sealed class RunInput
     public const string RunSurface = "run";
     public const string StepSurface = "step";
     public const string ResponseSurface = "response";
+    public const string ScheduleSurface = "schedule";
 
     /// <summary>The new message of a conversation; null for a completion.</summary>
     public string? Message { get; init; }
