@@ -51,6 +51,9 @@ public static class ErrorCodes
     // Agents and runs
     public const string AgentNotFound = "agent_not_found";
     public const string WorkflowNotFound = "workflow_not_found";
+    public const string ToolNotFound = "tool_not_found";
+    public const string ToolFailed = "tool_failed";
+    public const string ToolSourceUnreadable = "tool_source_unreadable";
     public const string ApprovalNotOpen = "approval_not_open";
     public const string ApprovalArgumentsChanged = "approval_arguments_changed";
     public const string MissingRole = "missing_role";

@@ -210,7 +210,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private void Took(ToolCall call, CallResult result, string step)
     {
         if (state.Edited.Contains(call.Id)) result = PendingCall.Edited(call, result);
-        log.ToolCallCompleted(call, result.Text, result.IsError);
+        log.ToolCallCompleted(call, result);
+        state.Spent(result.Usage, result.CostUsd);
         state.Results.Add((call, result.Text));
         state.StepNames.Add(step);
         services.Journeys.Step(_run, step);
