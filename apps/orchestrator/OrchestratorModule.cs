@@ -27,7 +27,7 @@ using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Orchestrator.Workflows.Execution;
-using MultiAgent.Orchestrator.Tools.Calculator;
+using MultiAgent.Orchestrator.Tools.Sources;
 using MultiAgent.Orchestrator.Workflows.Definitions;
 
 namespace MultiAgent.Orchestrator;
@@ -50,7 +50,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddServiceDatabase<OrchestratorDb>(ServiceName, static (options, scope) => new OrchestratorDb(options, scope));
         services.AddPartitions(ServiceName, static data => [new("orchestrator.run_events", data.RunEventDays)]);
         services.AddOutbox(ServiceName);
-        AddTools(services);
+        services.AddTools();
         AddAgents(services);
         services.AddMemory();
         services.AddWorkflowDefinitions();
@@ -68,6 +68,8 @@ public sealed class OrchestratorModule : IServiceModule
     {
         routes.MapAgents();
         routes.MapWorkflows();
+        routes.MapTools();
+        routes.MapToolSources();
         routes.MapChat();
         routes.MapRuns();
         routes.MapApprovals();
@@ -79,16 +81,6 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapResponses();
         routes.MapWebhooks();
         routes.MapSchedules();
-    }
-
-    private static void AddTools(IServiceCollection services)
-    {
-        services.AddOptions<HttpToolOptions>().BindConfiguration("Tools:Http").ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<HttpToolOptions>, HttpToolValidator>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITool, CurrentTimeTool>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITool, CalculatorTool>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<ITool, HttpRequestTool>());
-        services.TryAddSingleton<ToolRegistry>();
     }
 
     private static void AddAgents(IServiceCollection services)

@@ -53,6 +53,9 @@ public static class ErrorCodes
     public const string WorkflowNotFound = "workflow_not_found";
     public const string ConversationHandled = "conversation_handled";
     public const string ConversationNotHandled = "conversation_not_handled";
+    public const string ToolNotFound = "tool_not_found";
+    public const string ToolFailed = "tool_failed";
+    public const string ToolSourceUnreadable = "tool_source_unreadable";
     public const string ApprovalNotOpen = "approval_not_open";
     public const string ApprovalArgumentsChanged = "approval_arguments_changed";
     public const string MissingRole = "missing_role";
@@ -61,6 +64,7 @@ public static class ErrorCodes
     public const string RunQueueFull = "run_queue_full";
     public const string RunCancelled = "run_cancelled";
     public const string RunNotActive = "run_not_active";
+    public const string RunNotPaused = "run_not_paused";
     public const string HostNotAllowed = "host_not_allowed";
 
     public const string InternalError = "internal_error";

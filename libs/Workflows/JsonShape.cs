@@ -39,7 +39,9 @@ public sealed class JsonShape
         }
         try
         {
-            JsonSchema schema = JsonSchema.FromJsonAsync(text).GetAwaiter().GetResult();
+            string normal = SchemaReferences.Normalise(source, out error);
+            if (error is not null) return null;
+            JsonSchema schema = JsonSchema.FromJsonAsync(normal).GetAwaiter().GetResult();
             error = null;
             return new JsonShape(source, schema);
         }
@@ -54,9 +56,12 @@ public sealed class JsonShape
     /// <summary>What is wrong with a value, at most five things; empty when it fits.</summary>
     public IReadOnlyList<string> Check(JsonElement value)
     {
-        ICollection<ValidationError> errors = _schema.Validate(value.GetRawText());
+        ICollection<ValidationError> errors = Errors(value);
         return errors.Count == 0 ? [] : [.. errors.Take(5).Select(Describe)];
     }
+
+    /// <summary>All that is wrong with a value, as the library has it.</summary>
+    public ICollection<ValidationError> Errors(JsonElement value) => _schema.Validate(value.GetRawText());
 
     private static string Describe(ValidationError error)
     {

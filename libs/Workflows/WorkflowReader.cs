@@ -29,6 +29,17 @@ public static partial class WorkflowReader
     /// <param name="source">Untrusted.</param>
     public static JsonElement? ToJson(string source) => SourceReader.Read(source, []) is { } node ? node.ToJson() : null;
 
+    /// <summary>Any document in YAML or JSON as JSON; null, with the first problem, when it cannot be read.</summary>
+    /// <param name="source">Untrusted.</param>
+    /// <param name="problem">What is wrong.</param>
+    public static JsonElement? ToJson(string source, out WorkflowProblem? problem)
+    {
+        var problems = new List<WorkflowProblem>();
+        SourceNode? node = SourceReader.Read(source, problems);
+        problem = problems.FirstOrDefault();
+        return node?.ToJson();
+    }
+
     private static WorkflowDefinition? Document(SourceNode node, ReadingContext context)
     {
         if (node.Kind != JsonValueKind.Object)

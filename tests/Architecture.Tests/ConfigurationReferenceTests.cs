@@ -19,6 +19,7 @@ public sealed partial class ConfigurationReferenceTests
         ["JetStreamOptions"] = ["Messaging:Nats"],
         ["JourneyOptions"] = ["Journeys"],
         ["LimitsOptions"] = ["Limits"],
+        ["McpOptions"] = ["Tools:Mcp"],
         ["MessagingOptions"] = ["Messaging"],
         ["RedisOptions"] = ["Redis"],
         ["ModelsOptions"] = ["Models"],
@@ -27,8 +28,10 @@ public sealed partial class ConfigurationReferenceTests
         ["RunsOptions"] = ["Runs"],
         ["ServiceTlsOptions"] = ["Services:Tls"],
         ["ServicesOptions"] = ["Services"],
+        ["StdioServerOptions"] = ["Tools:Mcp:Servers:<n>"],
         ["TelemetryOptions"] = ["Telemetry"],
         ["TimeoutOptions"] = ["Models:Timeouts"],
+        ["ToolResultOptions"] = ["Tools:Results"],
         ["WebhookOptions"] = ["Webhooks"],
     };
 

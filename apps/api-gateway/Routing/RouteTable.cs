@@ -19,6 +19,9 @@ internal static class RouteTable
     [
         new("orchestrator", "agents"),
         new("orchestrator", "workflows"),
+        new("orchestrator", "tools"),
+        new("orchestrator", "tool-sources"),
+        new("orchestrator", "tool-results"),
         // Runs have the agent's time limit, and their streams end with them.
         new("orchestrator", "chat") { Unlimited = true },
         new("orchestrator", "runs"),

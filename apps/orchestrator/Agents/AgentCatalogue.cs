@@ -14,7 +14,7 @@ namespace MultiAgent.Orchestrator.Agents;
 /// of an agent drops what is kept of it. Where processes share the database, another one may have changed it: what a reference means is then looked up
 /// again after two seconds, and a version, which never changes, is not.
 /// </summary>
-internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry tools, Databases databases, TimeProvider time)
+internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry tools, ToolBinder binder, Databases databases, TimeProvider time)
 {
     public const string DefaultLabel = "production";
     private const int MaxCached = 10_000;
@@ -28,12 +28,25 @@ internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry 
     /// <summary>The agent, or null when the tenant has none of that name, label or version.</summary>
     /// <param name="tenantId">The caller's tenant.</param>
     /// <param name="reference">Untrusted.</param>
-    public ValueTask<CompiledAgent?> FindAsync(string tenantId, string reference, CancellationToken cancellationToken) =>
+    public ValueTask<CompiledAgent?> FindAsync(string tenantId, string reference, CancellationToken cancellationToken)
+    {
+        ValueTask<CompiledAgent?> found = FindUnboundAsync(tenantId, reference, cancellationToken);
+        return found is { IsCompletedSuccessfully: true, Result: not { NeedsBinding: true } } ? found : BindAsync(found, cancellationToken);
+    }
+
+    /// <summary>The agent as it is written, without those of its tools that are not built in.</summary>
+    public ValueTask<CompiledAgent?> FindUnboundAsync(string tenantId, string reference, CancellationToken cancellationToken) =>
         _byReference.TryGetValue((tenantId, reference), out (CompiledAgent Agent, long Read) kept) && (!databases.UsesPostgres || time.GetElapsedTime(kept.Read) < Fresh)
             ? new(kept.Agent) : new(LoadAsync(tenantId, reference, cancellationToken));
 
     /// <summary>A version by number, of a deleted agent too: a run keeps the version that it started with.</summary>
-    public async ValueTask<CompiledAgent?> FindVersionAsync(string tenantId, string agentId, int version, CancellationToken cancellationToken)
+    public ValueTask<CompiledAgent?> FindVersionAsync(string tenantId, string agentId, int version, CancellationToken cancellationToken) =>
+        BindAsync(FindUnboundVersionAsync(tenantId, agentId, version, cancellationToken), cancellationToken);
+
+    private async ValueTask<CompiledAgent?> BindAsync(ValueTask<CompiledAgent?> finding, CancellationToken cancellationToken) =>
+        await finding is not { } agent ? null : agent.NeedsBinding ? await binder.BindAsync(agent, cancellationToken) : agent;
+
+    private async ValueTask<CompiledAgent?> FindUnboundVersionAsync(string tenantId, string agentId, int version, CancellationToken cancellationToken)
     {
         if (agentId.StartsWith(CompiledAgent.ModelPrefix, StringComparison.Ordinal)) return OfModel(tenantId, agentId[CompiledAgent.ModelPrefix.Length..]);
         if (_byVersion.TryGetValue((agentId, version), out CompiledAgent? cached)) return cached.TenantId == tenantId ? cached : null;

@@ -37,7 +37,7 @@ internal static class AgentEndpoints
         AgentValidator validator, AgentCommands commands, AgentQueries queries, CancellationToken cancellationToken)
     {
         Caller caller = http.GetCaller();
-        if (await validator.CheckAsync(body, cancellationToken) is { Count: > 0 } errors) return Problems.Invalid(errors);
+        if (await validator.CheckAsync(caller.TenantId, body, cancellationToken) is { Count: > 0 } errors) return Problems.Invalid(errors);
         if (await commands.CreateAsync(caller.TenantId, body, caller.UserId ?? caller.ApiKeyId, cancellationToken) == AgentOutcome.SlugTaken)
             return Problems.Conflict($"There is an agent with the slug '{body.Slug}' already.");
         AgentView view = (await queries.FindAsync(caller.TenantId, body.Slug!, null, cancellationToken))!;
@@ -60,7 +60,7 @@ internal static class AgentEndpoints
         if (body.Slug is not null && body.Slug != slug) return Problems.Invalid("slug", "cannot be changed.");
         AgentSpec spec = body with { Slug = slug };
         if (!TryReadIfMatch(http, out int? expected)) return Problems.Of(412, ErrorCodes.PreconditionFailed, "'If-Match' is not the ETag of this agent.");
-        if (await validator.CheckAsync(spec, cancellationToken) is { Count: > 0 } errors) return Problems.Invalid(errors);
+        if (await validator.CheckAsync(caller.TenantId, spec, cancellationToken) is { Count: > 0 } errors) return Problems.Invalid(errors);
         switch (await commands.UpdateAsync(caller.TenantId, slug, spec, promote ?? body.Promote ?? true, expected, caller.UserId ?? caller.ApiKeyId, cancellationToken))
         {
             case AgentOutcome.NotFound:

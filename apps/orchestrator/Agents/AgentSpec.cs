@@ -48,9 +48,10 @@ internal sealed record AgentVariable
     public bool Required { get; init; }
 }
 
-/// <summary>A built-in tool that the agent may use, with settings of that tool.</summary>
+/// <summary>A tool that the agent may use, with settings of that tool.</summary>
 internal sealed record AgentTool
 {
+    /// <summary>A built-in tool, <c>source.tool</c> of one of the tenant's sources, <c>agent/slug</c> or <c>workflow/slug</c>.</summary>
     public string? Name { get; init; }
     /// <summary><c>http_request</c>: hosts it may call, e.g. <c>api.example.com</c> or <c>*.example.com</c>.</summary>
     public IReadOnlyList<string>? AllowedHosts { get; init; }

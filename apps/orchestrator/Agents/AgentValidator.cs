@@ -3,16 +3,20 @@ using System.Text.RegularExpressions;
 using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Tools.Sources;
 using NJsonSchema;
 
 namespace MultiAgent.Orchestrator.Agents;
 
 /// <summary>Checks an agent's definition and reports everything that is wrong with it.</summary>
-internal sealed partial class AgentValidator(ToolRegistry tools)
+internal sealed partial class AgentValidator(ToolRegistry registry, TenantTools tools)
 {
     private const int MaxInstructions = 100_000;
 
-    public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(AgentSpec spec, CancellationToken cancellationToken)
+    /// <param name="tenantId">Whose tools count.</param>
+    /// <param name="spec">Untrusted.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(string tenantId, AgentSpec spec, CancellationToken cancellationToken)
     {
         var errors = new Dictionary<string, List<string>>();
         if (spec.Slug is null || !Slug().IsMatch(spec.Slug)) Add("slug", "is required: lower-case letters, digits and dashes, at most 64, beginning with a letter or digit.");
@@ -23,7 +27,7 @@ internal sealed partial class AgentValidator(ToolRegistry tools)
         CheckVariables(spec);
         CheckInstructions(spec);
         CheckModel(spec);
-        CheckTools(spec);
+        await CheckToolsAsync(spec, cancellationToken);
         await CheckResponseFormatAsync(spec, cancellationToken);
         Range("temperature", spec.Temperature, 0, 2);
         Range("topP", spec.TopP, 0, 1);
@@ -95,14 +99,16 @@ internal sealed partial class AgentValidator(ToolRegistry tools)
             if (soft.Tier is not (null or "fast" or "balanced" or "strong")) Add("limits.soft.tier", "must be 'fast', 'balanced' or 'strong'.");
         }
 
-        void CheckTools(AgentSpec spec)
+        async Task CheckToolsAsync(AgentSpec spec, CancellationToken cancellationToken)
         {
             var seen = new HashSet<string>();
             int index = 0;
+            if (spec.Tools?.Count > 128) Add("tools", "may have 128 entries.");
             foreach (AgentTool tool in spec.Tools ?? [])
             {
                 string member = $"tools[{index++}]";
-                if (tool.Name is null || tools.Find(tool.Name) is null) Add($"{member}.name", $"must be one of {string.Join(", ", tools.Names)}.");
+                if (tool.Name is null || await tools.FindAsync(tenantId, tool.Name, cancellationToken) is null)
+                    Add($"{member}.name", $"must be one of {string.Join(", ", registry.Names)}, or of the tenant's own: 'source.tool', 'agent/slug', 'workflow/slug'.");
                 else if (!seen.Add(tool.Name)) Add($"{member}.name", $"'{tool.Name}' is there twice.");
                 ApprovalRule.Compile(tool.Approval, (name, problem) => Add($"{member}.approval.{name}", problem));
                 if (tool.TimeoutSeconds is not null) Range($"{member}.timeoutSeconds", tool.TimeoutSeconds, 0.1, 300);

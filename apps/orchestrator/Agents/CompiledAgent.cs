@@ -5,6 +5,7 @@ using System.Text.Json;
 using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Tools.Results;
 using NJsonSchema;
 
 namespace MultiAgent.Orchestrator.Agents;
@@ -23,6 +24,10 @@ internal enum BusyPolicy
 /// </summary>
 internal sealed class CompiledAgent
 {
+    private readonly ITool? _readOn;
+    private ITool?[] _found = [];
+    private CompiledAgent? _bound;
+
     /// <summary>Before a model's name in the id of an agent that is nothing but this model.</summary>
     public const string ModelPrefix = "model:";
 
@@ -46,10 +51,12 @@ internal sealed class CompiledAgent
         OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, _ => BusyPolicy.Reject };
         MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
         MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);
-        Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t, ApprovalRule.Compile(t.Approval))).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
         Guardrails = GuardrailSet.Compile(spec.Guardrails);
+        _readOn = registry.Find(ReadToolResultTool.ToolName);
+        ITool?[] builtIn = [.. (spec.Tools ?? []).Select(t => registry.Find(t.Name!))];
+        NeedsBinding = builtIn.Contains(null);
+        (Tools, ToolsJson) = Take(builtIn);
         if (instructions.Constant is { } constant && Noted(constant) is { Length: > 0 } text) SystemMessage = MessageOf(text);
-        ToolsJson = [.. (spec.Tools ?? []).Select(t => Tools[t.Name!].Tool.Definition)];
         ResponseFormat = spec.ResponseFormat is { } schema ? ResponseFormatOf(slug, schema) : null;
         ResponseSchema = spec.ResponseFormat is { } format ? JsonSchema.FromJsonAsync(format.GetRawText()).GetAwaiter().GetResult() : null;
         if (spec.Limits?.Soft is { } soft) Degraded = new CompiledAgent(id, tenantId, slug, version, Degrade(spec, soft), instructions, registry, BriefNote);
@@ -67,19 +74,23 @@ internal sealed class CompiledAgent
     public BusyPolicy OnBusy { get; }
     public int MaxSteps { get; }
     public TimeSpan MaxTime { get; }
-    public FrozenDictionary<string, BoundTool> Tools { get; }
+    /// <summary>By the names that models call them.</summary>
+    public FrozenDictionary<string, BoundTool> Tools { get; private set; }
+
+    /// <summary>It lists tools that are not built in: <see cref="Bind"/> gives it those.</summary>
+    public bool NeedsBinding { get; }
 
     /// <summary>What checks go before and after the model.</summary>
     public GuardrailSet Guardrails { get; }
 
     /// <summary>The agent as it goes on when a soft limit is reached; null when it has none.</summary>
-    public CompiledAgent? Degraded { get; }
+    public CompiledAgent? Degraded { get; private set; }
 
     /// <summary>The system message in the OpenAI dialect, where it is the same for every run.</summary>
     public byte[]? SystemMessage { get; }
 
     /// <summary>The agent's tools in the OpenAI dialect, one object each.</summary>
-    public byte[][] ToolsJson { get; }
+    public byte[][] ToolsJson { get; private set; }
 
     /// <summary>The value of <c>response_format</c>, when the agent has one.</summary>
     public byte[]? ResponseFormat { get; }
@@ -95,6 +106,30 @@ internal sealed class CompiledAgent
         InstructionsTemplate instructions = InstructionsTemplate.TryParse(spec.Instructions ?? "", spec.Variables ?? [], errors)
             ?? throw new InvalidOperationException($"Agent {slug} version {version}: instructions {errors[0]}");
         return new CompiledAgent(id, tenantId, slug, version, spec, instructions, registry);
+    }
+
+    /// <summary>The agent with these tools, one for each that it lists; those that are null are not there any more, and are left out.</summary>
+    public CompiledAgent Bind(ITool?[] tools)
+    {
+        if (Volatile.Read(ref _bound) is { } kept && kept._found.AsSpan().SequenceEqual(tools)) return kept;
+        var bound = (CompiledAgent)MemberwiseClone();
+        (bound._found, bound._bound) = (tools, null);
+        (bound.Tools, bound.ToolsJson) = Take(tools);
+        bound.Degraded = Degraded?.Bind(tools);
+        Volatile.Write(ref _bound, bound);
+        return bound;
+    }
+
+    // What its author calls destructive is asked for, unless the agent says otherwise.
+    private static ApprovalRule? RuleOf(ITool tool, AgentTool settings) =>
+        ApprovalRule.Compile(settings.Approval ?? (tool.IsDestructive ? new ToolApproval { Mode = ToolApproval.Always } : null));
+
+    private (FrozenDictionary<string, BoundTool> Tools, byte[][] Json) Take(ITool?[] found)
+    {
+        List<BoundTool> bound = [.. (Spec.Tools ?? []).Zip(found).Where(t => t.Second is not null).Select(t => new BoundTool(t.Second!, t.First, RuleOf(t.Second!, t.First)))];
+        // Whoever may get a part of a result can read on.
+        if (_readOn is not null && bound.Exists(t => t.Tool.HasLargeResults) && !bound.Exists(t => t.Tool == _readOn)) bound.Add(new BoundTool(_readOn, new AgentTool { Name = _readOn.Name }, null));
+        return (bound.ToFrozenDictionary(t => t.Tool.WireName, StringComparer.Ordinal), [.. bound.Select(t => t.Tool.Definition)]);
     }
 
     /// <summary>An agent that is nothing but a model, for requests that name one and are runs all the same.</summary>

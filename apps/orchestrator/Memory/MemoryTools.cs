@@ -21,22 +21,25 @@ internal sealed class RememberTool(IMemoryStore store, TimeProvider time) : IToo
 
     public byte[] Definition => field ??= ToolRegistry.Define(Name, Description, ParametersSchema);
 
+    /// <summary>The agent, or workflow, whose run it is.</summary>
+    public static string AgentOf(ToolContext context) => context.Run?.Agent ?? throw new ToolException("This works in runs of agents only: elsewhere it is not known whose facts these are.");
+
     // The same fact is kept once.
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-    public async Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         bool ofAgent = arguments.TryGetProperty("about", out JsonElement about) && about.GetString() == "agent";
         DateTimeOffset now = time.GetUtcNow();
         Fact kept = await store.RememberAsync(context.TenantId, new Fact
         {
             Id = Ids.New("mem", now),
-            Subject = ofAgent ? MemorySubject.OfAgent(context.Agent)
+            Subject = ofAgent ? MemorySubject.OfAgent(AgentOf(context))
                 : MemorySubject.OfUser(context.User ?? throw new ToolException("It is not known who the user is, so that nothing can be kept about them.")),
             Text = arguments.GetProperty("fact").GetString()!.Trim(),
-            Agent = context.Agent,
+            Agent = AgentOf(context),
             RunId = context.RunId,
-            ConversationId = context.ConversationId,
+            ConversationId = context.Run?.ConversationId,
             Author = context.User,
             CreatedAt = now,
             UsedAt = now,
@@ -62,9 +65,9 @@ internal sealed class RecallTool(IMemoryStore store, TimeProvider time) : ITool
 
     /// <summary>What the run may know: of its own user and agent.</summary>
     public static IReadOnlyList<string> Subjects(ToolContext context) =>
-        context.User is { } user ? [MemorySubject.OfUser(user), MemorySubject.OfAgent(context.Agent)] : [MemorySubject.OfAgent(context.Agent)];
+        context.User is { } user ? [MemorySubject.OfUser(user), MemorySubject.OfAgent(RememberTool.AgentOf(context))] : [MemorySubject.OfAgent(RememberTool.AgentOf(context))];
 
-    public async Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         IReadOnlyList<Fact> all = await store.OfAsync(context.TenantId, Subjects(context));
         DateTimeOffset now = time.GetUtcNow();
@@ -90,7 +93,7 @@ internal sealed class ForgetTool(IMemoryStore store) : ITool
 
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-    public async Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         string id = arguments.GetProperty("id").GetString()!;
         // Of another user or agent it does not even know.

@@ -59,6 +59,7 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput i
     private int _taken;
     private int _message;
     private bool _closed;
+    private volatile bool _pauseRequested;
 
     public RunRecord Record { get; } = record;
     /// <summary>Null when the run is a workflow's.</summary>
@@ -94,6 +95,17 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput i
         get
         {
             lock (_lock) return _isAbandoned ? new CancellationToken(true) : (_abandoned ??= new CancellationTokenSource()).Token;
+        }
+    }
+
+    /// <summary>The run is to rest at its next boundary.</summary>
+    public bool PauseRequested
+    {
+        get => _pauseRequested;
+        set
+        {
+            _pauseRequested = value;
+            Nudged?.Invoke();
         }
     }
 

@@ -89,6 +89,8 @@ internal static class RunEndpoints
         group.MapGet("/{id}/steps", RunSteps.GetAsync).WithSummary("The steps of a workflow's run, with their state, outputs and errors");
         group.MapGet("/{id}", GetAsync).WithSummary("Get a run");
         group.MapGet("/{id}/events", EventsAsync).DisableRequestTimeout().WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
+        group.MapPost("/{id}/pause", PauseAsync).RequireScope(Scopes.RunsWrite).WithSummary("Have a run rest at its next step, until it is resumed");
+        group.MapPost("/{id}/resume", ResumeAsync).RequireScope(Scopes.RunsWrite).WithSummary("Let a paused run go on");
         group.MapPost("/{id}/cancel", CancelAsync).RequireScope(Scopes.RunsWrite).WithSummary("Cancel a run; closes the call to the model");
     }
 
@@ -98,7 +100,7 @@ internal static class RunEndpoints
         RunStatus? wanted = null;
         if (status is not null)
         {
-            if (!RunStatusNames.TryParse(status, out RunStatus parsed)) return Problems.Invalid("status", "must be queued, running, waiting, completed, failed or cancelled.");
+            if (!RunStatusNames.TryParse(status, out RunStatus parsed)) return Problems.Invalid("status", "must be queued, running, waiting, paused, completed, failed or cancelled.");
             wanted = parsed;
         }
         IReadOnlyList<RunRecord> runs = await store.ListAsync(http.GetCaller().TenantId, new RunFilter(wanted, workflow ?? agent, conversation, parent, workflow is not null ? RunKind.Workflow : agent is not null ? RunKind.Agent : null), page.After, page.Limit + 1);
@@ -138,6 +140,19 @@ internal static class RunEndpoints
             _ => TypedResults.Accepted($"/api/v1/runs/{id}", RunView.Of((await store.FindAsync(tenantId, id))!)),
         };
     }
+
+    private static async Task<Results<Accepted<RunView>, ProblemHttpResult>> PauseAsync(HttpContext http, IRunStore store, RunEngine engine, string id) =>
+        await AnswerAsync(store, http.GetCaller().TenantId, id, Ids.IsValid(id, "run") ? await engine.PauseAsync(http.GetCaller().TenantId, id) : PauseOutcome.NotFound, "The run has ended already.", ErrorCodes.RunNotActive);
+
+    private static async Task<Results<Accepted<RunView>, ProblemHttpResult>> ResumeAsync(HttpContext http, IRunStore store, RunEngine engine, string id) =>
+        await AnswerAsync(store, http.GetCaller().TenantId, id, Ids.IsValid(id, "run") ? await engine.ResumeAsync(http.GetCaller().TenantId, id) : PauseOutcome.NotFound, "The run is not paused.", ErrorCodes.RunNotPaused);
+
+    private static async ValueTask<Results<Accepted<RunView>, ProblemHttpResult>> AnswerAsync(IRunStore store, string tenantId, string id, PauseOutcome outcome, string refused, string code) => outcome switch
+    {
+        PauseOutcome.NotFound => Problems.NotFound("The run"),
+        PauseOutcome.Refused => Problems.Conflict(refused, code),
+        _ => TypedResults.Accepted($"/api/v1/runs/{id}", RunView.Of((await store.FindAsync(tenantId, id))!)),
+    };
 
     private static ValueTask<RunRecord?> FindAsync(HttpContext http, IRunStore store, string id) =>
         Ids.IsValid(id, "run") ? store.FindAsync(http.GetCaller().TenantId, id) : default;

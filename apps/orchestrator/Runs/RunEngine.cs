@@ -18,6 +18,9 @@ namespace MultiAgent.Orchestrator.Runs;
 /// <summary>Starts runs, keeps the active ones, stops them, and passes a conversation's turn on.</summary>
 internal sealed partial class RunEngine
 {
+    // More do not work at a time.
+    private const int MaxSteps = 200;
+
     private readonly ConcurrentDictionary<string, LiveRun> _live = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string TenantId, string Key), TaskCompletionSource<StartedRun>> _starting = new();
     private readonly ConcurrentDictionary<string, Task> _working = new(StringComparer.Ordinal);
@@ -101,7 +104,7 @@ internal sealed partial class RunEngine
             return CancelOutcome.Cancelling;
         }
         if (await _services.Store.FindAsync(tenantId, runId) is not { } run) return CancelOutcome.NotFound;
-        if (run.Status == RunStatus.Waiting && await _waits.CancelWaitingAsync(tenantId, runId, cause))
+        if (run.IsResting && await _waits.CancelWaitingAsync(tenantId, runId, cause))
         {
             _bell.Ring();
             return CancelOutcome.Cancelling;
@@ -110,12 +113,39 @@ internal sealed partial class RunEngine
         return !run.IsFinal && await _services.Leases.RequestCancelAsync(tenantId, runId, cause) ? CancelOutcome.Cancelling : CancelOutcome.NotActive;
     }
 
+    /// <summary>Has a run rest at its next boundary, with the runs that are its steps.</summary>
+    public async ValueTask<PauseOutcome> PauseAsync(string tenantId, string runId)
+    {
+        if (await _services.Store.FindAsync(tenantId, runId) is not { } run) return PauseOutcome.NotFound;
+        if (run.IsFinal) return PauseOutcome.Refused;
+        // What is stored first holds however the run changes hands meanwhile.
+        if (!await _waits.RequestPauseAsync(tenantId, runId)) return (await _services.Store.FindAsync(tenantId, runId))?.Status == RunStatus.Paused ? PauseOutcome.Accepted : PauseOutcome.Refused;
+        if (Find(tenantId, runId) is { } live) live.PauseRequested = true;
+        _bell.Ring();
+        foreach (RunRecord step in await StepsAsync(run)) await PauseAsync(tenantId, step.Id);
+        return PauseOutcome.Accepted;
+    }
+
+    /// <summary>Has a paused run go on, with the runs that are its steps.</summary>
+    public async ValueTask<PauseOutcome> ResumeAsync(string tenantId, string runId)
+    {
+        if (await _services.Store.FindAsync(tenantId, runId) is not { } run) return PauseOutcome.NotFound;
+        if (!await _waits.ResumeAsync(tenantId, runId)) return PauseOutcome.Refused;
+        if (Find(tenantId, runId) is { } live) live.PauseRequested = false;
+        _bell.Ring();
+        foreach (RunRecord step in await StepsAsync(run)) await ResumeAsync(tenantId, step.Id);
+        return PauseOutcome.Accepted;
+    }
+
+    private async ValueTask<IEnumerable<RunRecord>> StepsAsync(RunRecord run) =>
+        (await _services.Store.ListAsync(run.TenantId, new RunFilter(null, null, null, run.Id), null, MaxSteps)).Where(r => !r.IsFinal);
+
     /// <summary>A run that is stored: live, or with its outcome; with neither when another process works on it.</summary>
     public async ValueTask<StartedRun> LookAsync(RunRecord run)
     {
         if (Find(run.TenantId, run.Id) is { } live) return new StartedRun(run, live, null);
         if (!run.IsFinal) run = await _services.Store.FindAsync(run.TenantId, run.Id) ?? run;
-        if (!run.IsFinal && (run.Status == RunStatus.Waiting || run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
+        if (!run.IsFinal && (run.IsResting || run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
         // Not final and not live: the process is stopping and the next one takes it up.
         if (!run.IsFinal) throw Stopping();
         FinalMessage? message = await _services.Store.LastEventAsync(run.TenantId, run.Id, RunEventTypes.MessageCompleted) is { } data ? FinalMessage.Parse(data) : null;
@@ -175,6 +205,7 @@ internal sealed partial class RunEngine
     {
         if (!_live.TryGetValue(signal.RunId, out LiveRun? live)) return;
         if (signal.Cancel != StopCause.None) await CancelAsync(live.Record.TenantId, signal.RunId, signal.Cancel);
+        if (signal.Pause) live.PauseRequested = true;
         if (signal.Started) await BeginAsync(live);
     }
 

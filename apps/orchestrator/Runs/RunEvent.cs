@@ -60,6 +60,8 @@ internal static class RunEventTypes
     public const string CompensationFailed = "compensation.failed";
     /// <summary>Nothing can go on before something comes.</summary>
     public const string Waiting = "run.waiting";
+    /// <summary>It rests because it was asked to; <see cref="Resumed"/> follows when it goes on.</summary>
+    public const string Paused = "run.paused";
     public const string LimitReached = "limit.reached";
     /// <summary>A share of a limit is used: the run goes on cheaper and shorter.</summary>
     public const string SoftLimitReached = "limit.soft_reached";
@@ -77,7 +79,7 @@ internal static class RunEventTypes
     public static bool IsFinal(string type) => type is Completed or Failed or Cancelled;
 
     /// <summary>True for what a chat client is shown; the rest is for those who follow the log.</summary>
-    public static bool IsForChat(string type) => type is Started or ToolCallIntended or ToolCallCompleted or ApprovalRequested or ApprovalDecided or Waiting or GuardrailTriggered or MessageCompleted || IsFinal(type);
+    public static bool IsForChat(string type) => type is Started or ToolCallIntended or ToolCallCompleted or ApprovalRequested or ApprovalDecided or Waiting or Paused or GuardrailTriggered or MessageCompleted || IsFinal(type);
 
     /// <summary>The event's name in server-sent events.</summary>
     public static string WireName(string type) => type == ToolCallIntended ? ToolCallStarted : type;

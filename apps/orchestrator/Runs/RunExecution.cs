@@ -93,7 +93,16 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         }
         if (log.Pending.Count > 0) await FlushAsync();
         if (_input.Verdict?.Blocked is { } refusal) await RefuseAsync(refusal);
-        else while (!await StepAsync()) await FlushAsync();
+        else while (!await PauseAsync() && !await StepAsync()) await FlushAsync();
+    }
+
+    /// <summary>Puts the run to rest when that was asked for. True when it rests.</summary>
+    private async Task<bool> PauseAsync()
+    {
+        if (!live.PauseRequested || live.Cause != StopCause.None) return false;
+        log.Paused();
+        await FlushAsync([], [], new Parking(null) { Paused = true, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        return true;
     }
 
     /// <summary>Brings tool calls that a crash interrupted to their results. True when the run has ended with them.</summary>
@@ -238,7 +247,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             Triggered(guarded, call.Id);
             result = guarded.Blocked is null ? result with { Text = guarded.Text } : new CallResult("The call was made; a guardrail of this agent keeps its result from you.", true);
         }
-        log.ToolCallCompleted(call, result.Text, result.IsError);
+        log.ToolCallCompleted(call, result);
+        state.Spent(result.Usage, result.CostUsd);
         state.Results.Add((call, result.Text));
         state.StepNames.Add(step);
         services.Journeys.Step(_run, step);
@@ -282,8 +292,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private Task RestAsync()
     {
         DateTimeOffset wake = state.Pending.Min(p => p.ExpiresAt);
-        log.Waiting(wake);
-        return FlushAsync([], [], new Parking(wake) { Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        bool paused = live.PauseRequested;
+        if (paused) log.Paused();
+        else log.Waiting(wake);
+        return FlushAsync([], [], new Parking(wake) { Paused = paused, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
     }
 
     /// <summary>Adds calls and results to the conversation. Stored together: a call without its result would spoil the history.</summary>

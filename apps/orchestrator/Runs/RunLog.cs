@@ -100,13 +100,21 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
             json.WriteString("effect"u8, Tools.ToolEffects.Of(s.effect));
         });
 
-    public void ToolCallCompleted(ToolCall call, string result, bool isError) => Add(RunEventTypes.ToolCallCompleted, (call, result, isError), static (json, s) =>
+    public void ToolCallCompleted(ToolCall call, CallResult result) => Add(RunEventTypes.ToolCallCompleted, (call, result), static (json, s) =>
     {
         json.WriteString("id"u8, s.call.Id);
         json.WriteString("name"u8, s.call.Name);
-        json.WriteString("result"u8, s.result);
-        json.WriteBoolean("isError"u8, s.isError);
+        json.WriteString("result"u8, s.result.Text);
+        json.WriteBoolean("isError"u8, s.result.IsError);
+        WriteCall(json, s.result);
     });
+
+    /// <summary>Why a call failed and what it used, where there is something to say.</summary>
+    public static void WriteCall(Utf8JsonWriter json, in CallResult result)
+    {
+        if (result.Code is not null) json.WriteString("code"u8, result.Code);
+        if (result.CostUsd != 0m || result.Usage != default) WriteUsage(json, result.Usage, result.CostUsd);
+    }
 
     public void ApprovalRequested(PendingCall pending, string role) => Add(RunEventTypes.ApprovalRequested, (pending, role), static (json, s) =>
     {
@@ -151,6 +159,8 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         json.WriteString("limit"u8, s.limit);
         json.WriteString("model"u8, s.model);
     });
+
+    public void Paused() => Add(RunEventTypes.Paused, run.Id, static (json, id) => json.WriteString("runId"u8, id));
 
     public void LimitReached(string reason) => Add(RunEventTypes.LimitReached, reason, static (json, reason) => json.WriteString("reason"u8, reason));
 

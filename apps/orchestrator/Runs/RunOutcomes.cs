@@ -26,7 +26,7 @@ internal sealed class RunOutcomes(RunEngine engine, IRunStore store, IRunLeases 
             RunRecord run = await store.FindAsync(started.Run.TenantId, started.Run.Id) ?? started.Run;
             if (orRest && run.Status == RunStatus.Waiting) return new RunOutcome(run, null);
             // It may have been put to rest; any other that has no outcome could not be stored, and the next start takes it up.
-            bool elsewhere = leases.IsShared || run.Kind == RunKind.Workflow || run.Status == RunStatus.Waiting || started.Live is null;
+            bool elsewhere = leases.IsShared || run.Kind == RunKind.Workflow || run.IsResting || started.Live is null;
             if (!run.IsFinal && (!elsewhere || engine.IsStopping)) return null;
             if (!run.IsFinal) await Task.Delay(Pause, time, cancellationToken);
             started = await engine.LookAsync(run);

@@ -9,6 +9,8 @@ internal enum RunStatus
     Running,
     /// <summary>It waits for a time, a person or an event, and costs nothing meanwhile.</summary>
     Waiting,
+    /// <summary>It was asked to rest, and goes on when it is asked to.</summary>
+    Paused,
     Completed,
     Failed,
     Cancelled,
@@ -61,6 +63,9 @@ internal sealed record RunRecord
     /// <summary>Grows when the run changes hands; every write carries it.</summary>
     public long LeaseEpoch { get; init; } = 1;
 
+    /// <summary>Nobody works on it, and it is not over.</summary>
+    public bool IsResting => Status is RunStatus.Waiting or RunStatus.Paused;
+
     public bool IsFinal => Status is RunStatus.Completed or RunStatus.Failed or RunStatus.Cancelled;
 }
 
@@ -78,7 +83,7 @@ internal static class RunKindNames
 /// <summary>Names of statuses as stored and on the wire.</summary>
 internal static class RunStatusNames
 {
-    private static readonly string[] Names = ["queued", "running", "waiting", "completed", "failed", "cancelled"];
+    private static readonly string[] Names = ["queued", "running", "waiting", "paused", "completed", "failed", "cancelled"];
 
     public static string Of(RunStatus status) => Names[(int)status];
 

@@ -58,9 +58,7 @@ internal static class RunReplay
     {
         using var document = JsonDocument.Parse(data);
         JsonElement root = document.RootElement, usage = root.GetProperty("usage");
-        state.Used(new TokenUsage(Number(usage, "inputTokens"), Number(usage, "outputTokens"), CachedInputTokens: Number(usage, "cachedInputTokens"), ReasoningTokens: Number(usage, "reasoningTokens"),
-                Estimated: usage.TryGetProperty("estimated", out _)),
-            usage.TryGetProperty("costUsd", out JsonElement cost) && cost.ValueKind == JsonValueKind.Number ? cost.GetDecimal() : null);
+        state.Used(Usage(usage), Cost(usage));
         state.ModelCalled = false;
         if (!root.TryGetProperty("message", out JsonElement message)) return;
         ChatMessage parsed = ChatMessage.Parse(Encoding.UTF8.GetBytes(message.GetRawText()));
@@ -83,6 +81,11 @@ internal static class RunReplay
         }
     }
 
+    private static TokenUsage Usage(JsonElement usage) => new(Number(usage, "inputTokens"), Number(usage, "outputTokens"), CachedInputTokens: Number(usage, "cachedInputTokens"),
+        ReasoningTokens: Number(usage, "reasoningTokens"), Estimated: usage.TryGetProperty("estimated", out _));
+
+    private static decimal? Cost(JsonElement usage) => usage.TryGetProperty("costUsd", out JsonElement cost) && cost.ValueKind == JsonValueKind.Number ? cost.GetDecimal() : null;
+
     private static long Number(JsonElement usage, string name) => usage.TryGetProperty(name, out JsonElement value) ? value.GetInt64() : 0;
 
     private static void Intended(RunState state, byte[] data)
@@ -100,6 +103,7 @@ internal static class RunReplay
         string id = root.GetProperty("id").GetString()!, name = root.GetProperty("name").GetString()!;
         // One that a person refused was never open.
         if (state.Open.FindIndex(o => o.Call.Id == id) is >= 0 and var open) state.Open.RemoveAt(open);
+        if (root.TryGetProperty("usage", out JsonElement usage)) state.Spent(Usage(usage), Cost(usage));
         state.Results.Add((new ToolCall(id, name, ""), root.GetProperty("result").GetString()!));
         state.StepNames.Add($"tool:{name}");
     }

@@ -37,6 +37,15 @@ internal sealed record RunRequest
 /// <param name="Outcome">Set when the run has ended.</param>
 internal sealed record StartedRun(RunRecord Run, LiveRun? Live, RunOutcome? Outcome);
 
+/// <summary>How a request to pause or to go on ended.</summary>
+internal enum PauseOutcome
+{
+    NotFound,
+    /// <summary>It has ended, or is not paused.</summary>
+    Refused,
+    Accepted,
+}
+
 /// <summary>How a request to cancel ended.</summary>
 internal enum CancelOutcome
 {

@@ -20,6 +20,9 @@ internal sealed class RunsOptions
     /// </summary>
     public int LeaseSeconds { get; set; } = 30;
 
+    /// <summary>How deep agents that call agents and workflows as tools may start runs. Default 5; 1 to 20.</summary>
+    public int MaxSubRunDepth { get; set; } = 5;
+
     internal TimeSpan Lease => TimeSpan.FromSeconds(LeaseSeconds);
 }
 
@@ -32,6 +35,7 @@ internal sealed class RunsValidator : IValidateOptions<RunsOptions>
         if (options.StalledAfterSeconds < 1) errors.Add($"Runs:StalledAfterSeconds is {options.StalledAfterSeconds}; set it to 1 or more.");
         if (options.PingSeconds is < 1 or > 60) errors.Add($"Runs:PingSeconds is {options.PingSeconds}; set it between 1 and 60.");
         if (options.LeaseSeconds is < 2 or > 600) errors.Add($"Runs:LeaseSeconds is {options.LeaseSeconds}; set it between 2 and 600.");
+        if (options.MaxSubRunDepth is < 1 or > 20) errors.Add($"Runs:MaxSubRunDepth is {options.MaxSubRunDepth}; set it between 1 and 20.");
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
     }
 }

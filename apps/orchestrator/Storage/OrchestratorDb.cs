@@ -1,6 +1,8 @@
 using Microsoft.EntityFrameworkCore;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Tools.Results;
+using MultiAgent.Orchestrator.Tools.Sources;
 using MultiAgent.Orchestrator.Workflows.Definitions;
 
 namespace MultiAgent.Orchestrator.Storage;
@@ -21,4 +23,8 @@ internal sealed class OrchestratorDb(DbContextOptions options, TenantScope scope
     public DbSet<WorkflowVersionEntity> WorkflowVersions => Set<WorkflowVersionEntity>();
 
     public DbSet<WorkflowLabelEntity> WorkflowLabels => Set<WorkflowLabelEntity>();
+
+    public DbSet<ToolSourceEntity> ToolSources => Set<ToolSourceEntity>();
+
+    public DbSet<ToolResultEntity> ToolResults => Set<ToolResultEntity>();
 }

@@ -16,12 +16,12 @@ internal sealed class CurrentTimeTool(TimeProvider time) : ITool
 
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.None;
 
-    public Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         string zone = arguments.TryGetProperty("timezone", out JsonElement given) && given.GetString() is { Length: > 0 } name ? name : "UTC";
         if (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out TimeZoneInfo? info))
             throw new ToolException($"'{zone}' is not a known time zone. Use an IANA name such as Europe/Berlin.");
         DateTimeOffset now = TimeZoneInfo.ConvertTime(time.GetUtcNow(), info);
-        return Task.FromResult(string.Create(CultureInfo.InvariantCulture, $$"""{"time":"{{now:yyyy-MM-ddTHH:mm:sszzz}}","timezone":"{{zone}}","weekday":"{{now.DayOfWeek}}"}"""));
+        return Task.FromResult<ToolResult>(string.Create(CultureInfo.InvariantCulture, $$"""{"time":"{{now:yyyy-MM-ddTHH:mm:sszzz}}","timezone":"{{zone}}","weekday":"{{now.DayOfWeek}}"}"""));
     }
 }

@@ -31,6 +31,8 @@ internal sealed class HttpRequestTool : ITool, IDisposable
 
     public string Name => ToolName;
 
+    public bool HasLargeResults => true;
+
     public string Description => "Calls an HTTP API and returns status, content type and body. Only hosts that this agent allows can be reached.";
 
     public string ParametersSchema => """
@@ -51,7 +53,7 @@ internal sealed class HttpRequestTool : ITool, IDisposable
         _ => ToolEffect.Unsafe,
     };
 
-    public async Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         double seconds = context.Settings.TimeoutSeconds ?? _options.TimeoutSeconds;
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(seconds), _time);

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Runs;
 
 namespace MultiAgent.Orchestrator.Tools;
 
@@ -23,8 +25,20 @@ internal static class ToolEffects
 /// <summary>A tool that runs in the platform. Stateless; one instance serves all agents.</summary>
 internal interface ITool
 {
-    /// <summary>The name that models call and agents list.</summary>
+    /// <summary>The name that agents and workflows list; unique in a tenant.</summary>
     string Name { get; }
+
+    /// <summary>The name that models call: letters, digits, dashes and underscores, at most 64.</summary>
+    string WireName => Name;
+
+    /// <summary>The name in metrics: of tools that tenants bring, their kind.</summary>
+    string MetricName => Name;
+
+    /// <summary>Its author says that a call may destroy something; approvals can go by it.</summary>
+    bool IsDestructive => false;
+
+    /// <summary>Results may be larger than what a model gets, which then can read on.</summary>
+    bool HasLargeResults => false;
 
     /// <summary>Tells the model what it is for.</summary>
     string Description { get; }
@@ -40,7 +54,7 @@ internal interface ITool
 
     /// <summary>Runs a call. The arguments come from a model and have passed the schema.</summary>
     /// <exception cref="ToolException">The call failed in a way that the model is to be told.</exception>
-    Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken);
+    Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken);
 }
 
 /// <summary>What a tool knows of the call.</summary>
@@ -50,14 +64,50 @@ internal sealed record ToolContext
     public required string RunId { get; init; }
     /// <summary>The same for every attempt at this call, before and after a crash.</summary>
     public required string IdempotencyKey { get; init; }
+    /// <summary>The run; null for a call outside of one.</summary>
+    public RunRecord? Run { get; init; }
     /// <summary>Whom the run is for: the user who is logged in, or the one that the client names (<c>metadata.user_id</c>, or <c>user</c> of a completion). Null when nobody is named.</summary>
-    public string? User { get; init; }
-    /// <summary>Slug of the agent or workflow.</summary>
-    public string Agent { get; init; } = "";
-    public string? ConversationId { get; init; }
+    public string? User => Run is null ? null : RunUser.Of(Run);
     /// <summary>The agent's settings for the tool.</summary>
     public required AgentTool Settings { get; init; }
 }
 
+/// <summary>What a call gave.</summary>
+/// <param name="Text">For the model.</param>
+internal sealed record ToolResult(string Text)
+{
+    /// <summary>The call failed, and had its cost all the same.</summary>
+    public bool IsError { get; init; }
+
+    /// <summary>Tokens of the run that the call was.</summary>
+    public TokenUsage Usage { get; init; }
+
+    /// <summary>US dollars; null when unknown.</summary>
+    public decimal? CostUsd { get; init; } = 0m;
+
+    public static implicit operator ToolResult(string text) => new(text);
+}
+
 /// <summary>A call failed; the message is for the model and holds no secret.</summary>
-internal sealed class ToolException(string message) : Exception(message);
+internal sealed class ToolException(string message) : Exception(message)
+{
+    /// <summary>Stable, where a program may want to tell it from others.</summary>
+    public string? Code { get; init; }
+
+    /// <summary>Another attempt may do better.</summary>
+    public bool IsTransient { get; init; }
+}
+
+/// <summary>Codes of failed calls.</summary>
+internal static class ToolErrorCodes
+{
+    /// <summary>Runs have started runs as deep as they may.</summary>
+    public const string RunDepthExceeded = "run_depth_exceeded";
+    /// <summary>Calls of the tool's source failed too often, and it is given a pause.</summary>
+    public const string SourceUnavailable = "tool_source_unavailable";
+    /// <summary>The source makes as many calls as it may.</summary>
+    public const string SourceBusy = "tool_source_busy";
+    public const string Timeout = "tool_timeout";
+    /// <summary>What the tool returned does not fit the schema that it declares.</summary>
+    public const string InvalidResult = "tool_result_invalid";
+}

@@ -1,25 +1,28 @@
 using System.Buffers;
 using System.Collections.Frozen;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
-using NJsonSchema;
+using MultiAgent.Workflows;
 using NJsonSchema.Validation;
 
 namespace MultiAgent.Orchestrator.Tools;
 
-/// <summary>The built-in tools by name, with their compiled argument schemas.</summary>
+/// <summary>The built-in tools by name, and the check of arguments for tools of all kinds.</summary>
 internal sealed class ToolRegistry
 {
     private readonly FrozenDictionary<string, ITool> _tools;
-    private readonly FrozenDictionary<string, Lazy<JsonSchema>> _schemas;
+    // Compiled at the first call: most tools of a large API are never called.
+    private readonly ConditionalWeakTable<ITool, JsonShape> _schemas = [];
 
     public ToolRegistry(IEnumerable<ITool> tools)
     {
         _tools = tools.ToFrozenDictionary(t => t.Name, StringComparer.Ordinal);
-        _schemas = _tools.ToFrozenDictionary(t => t.Key, t => new Lazy<JsonSchema>(() => JsonSchema.FromJsonAsync(t.Value.ParametersSchema).GetAwaiter().GetResult()), StringComparer.Ordinal);
         Names = [.. _tools.Keys.Order(StringComparer.Ordinal)];
     }
 
     public IReadOnlyList<string> Names { get; }
+
+    public IEnumerable<ITool> All => Names.Select(n => _tools[n]);
 
     public ITool? Find(string name) => _tools.GetValueOrDefault(name);
 
@@ -40,7 +43,7 @@ internal sealed class ToolRegistry
             return $"The arguments are not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine}). Send one JSON object.";
         }
         if (parsed.ValueKind != JsonValueKind.Object) return "The arguments must be a JSON object.";
-        ICollection<ValidationError> errors = _schemas[tool.Name].Value.Validate(parsed.GetRawText());
+        ICollection<ValidationError> errors = _schemas.GetValue(tool, Compile).Errors(parsed);
         return errors.Count == 0 ? null : "The arguments do not fit the schema: " + string.Join("; ", errors.Take(5).Select(Describe)) + ".";
     }
 
@@ -61,6 +64,9 @@ internal sealed class ToolRegistry
         json.Flush();
         return buffer.WrittenSpan.ToArray();
     }
+
+    // A tool whose schema is of no use was refused when it came.
+    private static JsonShape Compile(ITool tool) => JsonShape.TryParse(JsonSerializer.Deserialize<JsonElement>(tool.ParametersSchema), out string? problem) ?? throw new InvalidOperationException($"The schema of tool '{tool.Name}' {problem}");
 
     private static string Describe(ValidationError error) =>
         error.Kind switch

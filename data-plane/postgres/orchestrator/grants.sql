@@ -6,6 +6,8 @@ GRANT SELECT, INSERT ON orchestrator.agent_versions, orchestrator.run_events TO 
 GRANT SELECT, INSERT, DELETE ON orchestrator.outbox TO maap_app;
 GRANT SELECT, INSERT, UPDATE ON orchestrator.workflows, orchestrator.workflow_labels TO maap_app;
 GRANT SELECT, INSERT ON orchestrator.workflow_versions TO maap_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.tool_sources TO maap_app;
+GRANT SELECT, INSERT, DELETE ON orchestrator.tool_results TO maap_app;
 GRANT SELECT, INSERT ON orchestrator.response_deletions TO maap_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.webhook_endpoints, orchestrator.webhook_deliveries TO maap_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.schedules, orchestrator.schedule_firings TO maap_app;

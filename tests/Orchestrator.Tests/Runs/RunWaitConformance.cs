@@ -139,6 +139,48 @@ public abstract class RunWaitConformance : StoreTests
     }
 
     [Fact]
+    public async Task Pause_IsKeptUntilTheRunRests_AndNothingButResumingOrCancellingWakesIt()
+    {
+        NewRun run = await AcceptAsync("t1");
+        RunWait wait = Wait(run, WaitKind.Human);
+        DateTimeOffset late = RunSamples.At.AddYears(1);
+        Assert.False(await Stores.Waits.RequestPauseAsync("t2", run.Record.Id));
+        Assert.True(await Stores.Waits.RequestPauseAsync("t1", run.Record.Id));
+        await Stores.Runs.AppendAsync(new RunWrite { Run = run.Record, Events = [RunSamples.Event(3, "p")], Waits = [wait], Parks = new Parking(RunSamples.At) { Paused = true } });
+
+        Assert.Equal(RunStatus.Paused, (await Stores.Runs.FindAsync("t1", run.Record.Id))!.Status);
+        Assert.False(await Stores.Waits.RequestPauseAsync("t1", run.Record.Id));
+        Assert.Equal(ResolveOutcome.Resolved, await Stores.Waits.ResolveAsync(wait, Yes));
+        Assert.Empty(await Stores.Waits.TakeDueAsync("p2", Minute, late, 10));
+        Assert.Empty(await Stores.Leases.TakeUpAsync("p2", Minute, 10));
+        Assert.False(await Stores.Waits.ResumeAsync("t2", run.Record.Id));
+        Assert.True(await Stores.Waits.ResumeAsync("t1", run.Record.Id));
+        Assert.False(await Stores.Waits.ResumeAsync("t1", run.Record.Id));
+        TakenRun taken = Assert.Single(await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10));
+        Assert.False(taken.Pause);
+        // Asked again while it waits: it is woken to be put to rest, and a cancelling ends that.
+        await Stores.Runs.AppendAsync(new RunWrite { Run = taken.Run, Events = [RunSamples.Event(4, "w")], ClosedWaits = [wait.Id], Parks = new Parking(null) });
+        Assert.True(await Stores.Waits.RequestPauseAsync("t1", run.Record.Id));
+        taken = Assert.Single(await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10));
+        Assert.True(taken.Pause);
+        await Stores.Runs.AppendAsync(new RunWrite { Run = taken.Run, Events = [RunSamples.Event(5, "p")], Parks = new Parking(null) { Paused = true } });
+        Assert.True(await Stores.Waits.CancelWaitingAsync("t1", run.Record.Id, StopCause.Requested));
+        taken = Assert.Single(await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10));
+        Assert.Equal((StopCause.Requested, false), (taken.Cancel, taken.Pause));
+    }
+
+    [Fact]
+    public async Task Pause_ThatIsTakenBackBeforeTheRunRests_WakesItAtOnce()
+    {
+        NewRun run = await AcceptAsync("t1");
+        await Stores.Waits.RequestPauseAsync("t1", run.Record.Id);
+        Assert.True(await Stores.Waits.ResumeAsync("t1", run.Record.Id));
+        await Stores.Runs.AppendAsync(new RunWrite { Run = run.Record, Events = [RunSamples.Event(3, "p")], Parks = new Parking(null) { Paused = true } });
+
+        Assert.Equal(run.Record.Id, Assert.Single(await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10)).Run.Id);
+    }
+
+    [Fact]
     public async Task List_ShowsTheTenantsQuestions_NewestFirst()
     {
         var ids = new List<string>();

@@ -123,7 +123,7 @@ public sealed class HttpRequestToolTests : IAsyncLifetime
             TenantId = "t", RunId = "run_1", IdempotencyKey = "run_1:1:0",
             Settings = new AgentTool { Name = "http_request", AllowedHosts = ["localhost", "127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1"], TimeoutSeconds = url.EndsWith("/slow", StringComparison.Ordinal) ? 0.3 : 20 },
         };
-        return await tool.ExecuteAsync(context, JsonDocument.Parse($"{{\"url\":\"{url}\"{more}}}").RootElement, default);
+        return (await tool.ExecuteAsync(context, JsonDocument.Parse($"{{\"url\":\"{url}\"{more}}}").RootElement, default)).Text;
     }
 
     private static async Task<string> FailAsync(string url, bool allowPrivate) => (await Assert.ThrowsAsync<ToolException>(() => CallAsync(url, allowPrivate))).Message;

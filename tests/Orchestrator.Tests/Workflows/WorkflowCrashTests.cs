@@ -158,11 +158,11 @@ public sealed class WorkflowCrashTests
 
         public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-        public Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+        public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
         {
             string what = arguments.GetProperty("what").GetString()!;
             Calls.Enqueue((context.IdempotencyKey, what));
-            return Task.FromResult(what);
+            return Task.FromResult<ToolResult>(what);
         }
     }
 }

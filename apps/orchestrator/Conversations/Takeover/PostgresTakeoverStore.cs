@@ -44,7 +44,7 @@ internal sealed class PostgresTakeoverStore([FromKeyedServices(OrchestratorModul
     });
 
     public async ValueTask<IReadOnlyList<string>> ActiveRunsAsync(string tenantId, string conversationId) => await database.ReadAsync(tenantId, session => session
-        .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting') ORDER BY position DESC", PostgresText.Storable(conversationId), tenantId)
+        .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting', 'paused') ORDER BY position DESC", PostgresText.Storable(conversationId), tenantId)
         .ListAsync(static row => row.Text(0)));
 
     private static Task<Holder?> HandlerAsync(PostgresSession session, string tenantId, string conversationId) => session

@@ -48,7 +48,7 @@ internal sealed class SqliteTakeoverStore([FromKeyedServices(OrchestratorModule.
 
     public ValueTask<IReadOnlyList<string>> ActiveRunsAsync(string tenantId, string conversationId) => new(database.Read<IReadOnlyList<string>>(session =>
     {
-        SqliteStatement read = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting') ORDER BY position DESC").Bind(1, conversationId).Bind(2, tenantId);
+        SqliteStatement read = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting', 'paused') ORDER BY position DESC").Bind(1, conversationId).Bind(2, tenantId);
         var runs = new List<string>();
         while (read.Step()) runs.Add(read.Text(0));
         return runs;

@@ -31,11 +31,12 @@ internal interface IRunLeases
     Task ReleaseAsync(string owner);
 }
 
-/// <summary>A run that was taken up; <paramref name="Cancel"/> is set when its cancelling was asked for.</summary>
-internal sealed record TakenRun(RunRecord Run, StopCause Cancel);
+/// <summary>A run that was taken up; <paramref name="Cancel"/> is set when its cancelling was asked for, <paramref name="Pause"/> when it is to rest.</summary>
+internal sealed record TakenRun(RunRecord Run, StopCause Cancel, bool Pause = false);
 
 /// <summary>Something that another process left for the holder of a run.</summary>
 /// <param name="RunId">The run.</param>
 /// <param name="Started">The run waited, and its turn has come.</param>
 /// <param name="Cancel">Why it is to be cancelled, or <see cref="StopCause.None"/>.</param>
-internal readonly record struct RunSignal(string RunId, bool Started, StopCause Cancel);
+/// <param name="Pause">It is to rest.</param>
+internal readonly record struct RunSignal(string RunId, bool Started, StopCause Cancel, bool Pause = false);

@@ -25,8 +25,8 @@ internal sealed class PostgresRunLeases([FromKeyedServices(OrchestratorModule.Se
             /* all tenants */ WITH free AS MATERIALIZED (
                 SELECT id FROM orchestrator.runs WHERE status IN ('queued', 'running') AND (lease_until IS NULL OR lease_until < clock_timestamp()) ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
             UPDATE orchestrator.runs r SET lease_owner = $1, lease_until = clock_timestamp() + $2, lease_epoch = r.lease_epoch + 1 FROM free WHERE r.id = free.id
-            RETURNING {PostgresRunRows.Columns}, r.cancel_requested
-            """, owner, lease, limit).ListAsync(static row => new TakenRun(PostgresRunRows.Read(row), CancelCauses.Parse(row.TextOrNull(PostgresRunRows.Count)))));
+            RETURNING {PostgresRunRows.Columns}, r.cancel_requested, r.pause_requested
+            """, owner, lease, limit).ListAsync(static row => new TakenRun(PostgresRunRows.Read(row), CancelCauses.Parse(row.TextOrNull(PostgresRunRows.Count)), row.Boolean(PostgresRunRows.Count + 1))));
         taken.Sort(static (a, b) => string.CompareOrdinal(a.Run.Id, b.Run.Id));
         return taken;
     }
@@ -44,9 +44,9 @@ internal sealed class PostgresRunLeases([FromKeyedServices(OrchestratorModule.Se
     });
 
     public async Task<IReadOnlyList<RunSignal>> SignalsAsync(string owner, IReadOnlyList<string> waiting) => await database.ReadAsync(Jobs, session => session.Sql("""
-        /* all tenants */ SELECT id, status = 'running' AND id = ANY ($2::text[]), cancel_requested FROM orchestrator.runs
-        WHERE status IN ('queued', 'running') AND lease_owner = $1 AND (cancel_requested IS NOT NULL OR (status = 'running' AND id = ANY ($2::text[])))
-        """, owner, (string[])[.. waiting]).ListAsync(static row => new RunSignal(row.Text(0), row.Boolean(1), CancelCauses.Parse(row.TextOrNull(2)))));
+        /* all tenants */ SELECT id, status = 'running' AND id = ANY ($2::text[]), cancel_requested, pause_requested FROM orchestrator.runs
+        WHERE status IN ('queued', 'running') AND lease_owner = $1 AND (cancel_requested IS NOT NULL OR pause_requested OR (status = 'running' AND id = ANY ($2::text[])))
+        """, owner, (string[])[.. waiting]).ListAsync(static row => new RunSignal(row.Text(0), row.Boolean(1), CancelCauses.Parse(row.TextOrNull(2)), row.Boolean(3))));
 
     public Task<bool> RequestCancelAsync(string tenantId, string runId, StopCause cause) => database.WriteAsync(tenantId, async session => await session.Sql("""
         UPDATE orchestrator.runs SET cancel_requested = coalesce(cancel_requested, $3) WHERE id = $1 AND tenant_id = $2 AND status IN ('queued', 'running')

@@ -77,6 +77,7 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
         var live = new LiveRun(run, agent, input) { StoredBefore = events.Count, LastProgress = time.GetTimestamp() };
         // Before it begins: a run that was to be cancelled makes no further call.
         if (taken.Cancel != StopCause.None) live.Stop(taken.Cancel);
+        live.PauseRequested = taken.Pause;
         if (run.Status == RunStatus.Queued)
         {
             await engine.ResumeAsync(live, null);
@@ -95,6 +96,7 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
         List<RunEvent> events = await EventsAsync(run);
         var live = new LiveRun(run, null, RunInput.FromEvent(events[0].Data)) { StoredBefore = events.Count, LastProgress = time.GetTimestamp() };
         if (taken.Cancel != StopCause.None) live.Stop(taken.Cancel);
+        live.PauseRequested = taken.Pause;
         engine.Resume(live, workflow, events);
     }
 

@@ -14,13 +14,14 @@ internal sealed class SqliteRunLeases([FromKeyedServices(OrchestratorModule.Serv
 
     public Task<IReadOnlyList<TakenRun>> TakeUpAsync(string owner, TimeSpan lease, int limit) => database.Writer.WriteAsync<IReadOnlyList<TakenRun>>(session =>
     {
-        IReadOnlyList<RunRecord> free = SqliteRunRows.All(session
-            .Prepare("/* all tenants */ " + SqliteRunRows.Select + "WHERE status IN ('queued', 'running') AND lease_owner IS NOT ?1 ORDER BY id LIMIT ?2").Bind(1, owner).Bind(2, limit));
+        SqliteStatement find = session.Prepare("/* all tenants */ " + SqliteRunRows.Select + "WHERE status IN ('queued', 'running') AND lease_owner IS NOT ?1 ORDER BY id LIMIT ?2").Bind(1, owner).Bind(2, limit);
+        var free = new List<(RunRecord Run, bool Pause)>();
+        while (find.Step()) free.Add((SqliteRunRows.Read(find), !find.IsNull(SqliteRunRows.Count + 1)));
         var taken = new List<TakenRun>(free.Count);
-        foreach (RunRecord run in free)
+        foreach ((RunRecord run, bool pause) in free)
         {
             session.Prepare("UPDATE runs SET lease_owner = ?3, lease_epoch = lease_epoch + 1 WHERE id = ?1 AND tenant_id = ?2").Bind(1, run.Id).Bind(2, run.TenantId).Bind(3, owner).Execute();
-            taken.Add(new TakenRun(run with { LeaseOwner = owner, LeaseEpoch = run.LeaseEpoch + 1 }, StopCause.None));
+            taken.Add(new TakenRun(run with { LeaseOwner = owner, LeaseEpoch = run.LeaseEpoch + 1 }, StopCause.None, pause));
         }
         return taken;
     });

@@ -76,7 +76,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
             await session.Sql("SELECT 1 FROM orchestrator.conversations WHERE id = $1 AND tenant_id = $2 FOR UPDATE", conversationId, tenantId).FirstAsync(static _ => true);
             return await session.Sql("""
                 UPDATE orchestrator.runs SET status = 'running', started_at = $3 WHERE tenant_id = $2 AND status = 'queued' AND id =
-                    (SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting') ORDER BY status <> 'queued' DESC, position LIMIT 1)
+                    (SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting', 'paused') ORDER BY status <> 'queued' DESC, position LIMIT 1)
                 RETURNING id, lease_owner
                 """, conversationId, tenantId, now).FirstAsync(static row => new StartedNext(row.Text(0), row.TextOrNull(1)));
         });
@@ -156,7 +156,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
                 PostgresRunStatements.TouchConversation(batch, record, run.Title, static () => new ConversationMissing());
                 await session.ExecuteAllAsync(batch);
                 List<string> active = await session
-                    .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting') ORDER BY position", record.ConversationId, record.TenantId)
+                    .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting', 'paused') ORDER BY position", record.ConversationId, record.TenantId)
                     .ListAsync(static row => row.Text(0));
                 bool waits = active.Count > 0;
                 // The touch goes with the transaction, as it does where the run is stored: somebody spoke in this conversation.

@@ -10,11 +10,11 @@ internal static class SqliteRunRows
     public const string Select = """
         SELECT id, tenant_id, conversation_id, agent_id, agent, agent_version, surface, status, reason, error_status, error_code, error_message, idempotency_key,
             request_hash, request_id, api_key_id, user_id, journey_id, trace_parent, metadata, steps, input_tokens, output_tokens, cost_usd, created_at, started_at, ended_at,
-            cached_input_tokens, reasoning_tokens, usage_estimated, lease_owner, lease_epoch, kind, parent_run_id, output, cancel_requested
+            cached_input_tokens, reasoning_tokens, usage_estimated, lease_owner, lease_epoch, kind, parent_run_id, output, cancel_requested, pause_requested
         FROM runs 
         """ + " ";
 
-    /// <summary>Place of <c>cancel_requested</c>, the column after those of <see cref="Read"/>.</summary>
+    /// <summary>Place of <c>cancel_requested</c>, the column after those of <see cref="Read"/>; <c>pause_requested</c> comes after it.</summary>
     public const int Count = 35;
 
     public static RunRecord? Single(SqliteStatement statement)

@@ -29,6 +29,12 @@ internal interface IRunWaits
     /// <summary>Gives the owner waiting runs whose time has come, each under a new epoch and to one caller.</summary>
     Task<IReadOnlyList<TakenRun>> TakeDueAsync(string owner, TimeSpan lease, DateTimeOffset now, int limit);
 
-    /// <summary>Asks for a waiting run to be cancelled, and wakes it for that; false when it does not wait.</summary>
+    /// <summary>Asks for a run to rest, whoever holds it; false when it has ended, or rests so already. One that waits is woken to be put to rest.</summary>
+    Task<bool> RequestPauseAsync(string tenantId, string runId);
+
+    /// <summary>Has a paused run go on, or takes back that it is to rest; false when neither is the case.</summary>
+    Task<bool> ResumeAsync(string tenantId, string runId);
+
+    /// <summary>Asks for a run that rests to be cancelled, and wakes it for that; false when it does not rest.</summary>
     Task<bool> CancelWaitingAsync(string tenantId, string runId, StopCause cause);
 }

@@ -70,13 +70,22 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
             /* all tenants */ WITH due AS MATERIALIZED (
                 SELECT id FROM orchestrator.runs WHERE status = 'waiting' AND wake_at <= $4 ORDER BY wake_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
             UPDATE orchestrator.runs r SET status = 'running', wake_at = NULL, lease_owner = $1, lease_until = clock_timestamp() + $2, lease_epoch = r.lease_epoch + 1 FROM due WHERE r.id = due.id
-            RETURNING {PostgresRunRows.Columns}, r.cancel_requested
-            """, owner, lease, limit, now).ListAsync(static row => new TakenRun(PostgresRunRows.Read(row), CancelCauses.Parse(row.TextOrNull(PostgresRunRows.Count)))));
+            RETURNING {PostgresRunRows.Columns}, r.cancel_requested, r.pause_requested
+            """, owner, lease, limit, now).ListAsync(static row => new TakenRun(PostgresRunRows.Read(row), CancelCauses.Parse(row.TextOrNull(PostgresRunRows.Count)), row.Boolean(PostgresRunRows.Count + 1))));
     }
 
     public Task<bool> CancelWaitingAsync(string tenantId, string runId, StopCause cause) => database.WriteAsync(tenantId, async session => await session.Sql($"""
-        UPDATE orchestrator.runs SET cancel_requested = coalesce(cancel_requested, $3), wake_at = {Now} WHERE id = $1 AND tenant_id = $2 AND status = 'waiting'
+        UPDATE orchestrator.runs SET cancel_requested = coalesce(cancel_requested, $3), pause_requested = false, status = 'waiting', wake_at = {Now} WHERE id = $1 AND tenant_id = $2 AND status IN ('waiting', 'paused')
         """, runId, tenantId, CancelCauses.Of(cause)).ExecuteAsync() > 0);
+
+    public Task<bool> RequestPauseAsync(string tenantId, string runId) => database.WriteAsync(tenantId, async session => await session.Sql($"""
+        UPDATE orchestrator.runs SET pause_requested = true, wake_at = CASE status WHEN 'waiting' THEN {Now} ELSE wake_at END WHERE id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting')
+        """, runId, tenantId).ExecuteAsync() > 0);
+
+    public Task<bool> ResumeAsync(string tenantId, string runId) => database.WriteAsync(tenantId, async session => await session.Sql($"""
+        UPDATE orchestrator.runs SET pause_requested = false, status = CASE status WHEN 'paused' THEN 'waiting' ELSE status END, wake_at = CASE status WHEN 'paused' THEN {Now} ELSE wake_at END
+        WHERE id = $1 AND tenant_id = $2 AND (status = 'paused' OR (pause_requested AND ended_at IS NULL))
+        """, runId, tenantId).ExecuteAsync() > 0);
 
     /// <summary>Adds what a write of a run says of its waits. The run's row is held.</summary>
     public static void Write(WriteBatch batch, RunWrite write)
@@ -103,12 +112,12 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
         }
         if (write.Parks is { } parks)
             batch.Add($"""
-                UPDATE orchestrator.runs SET status = 'waiting', lease_owner = NULL, lease_until = NULL, steps = $4, input_tokens = $5, output_tokens = $6, cached_input_tokens = $7, reasoning_tokens = $8,
+                UPDATE orchestrator.runs SET status = CASE WHEN $11 AND pause_requested AND cancel_requested IS NULL THEN 'paused' ELSE 'waiting' END, lease_owner = NULL, lease_until = NULL, steps = $4, input_tokens = $5, output_tokens = $6, cached_input_tokens = $7, reasoning_tokens = $8,
                     usage_estimated = $9, cost_usd = $10,
-                    wake_at = CASE WHEN EXISTS (SELECT 1 FROM orchestrator.run_waits WHERE run_id = $1 AND tenant_id = $2 AND state = 'resolved') THEN {Now} ELSE $3 END
+                    wake_at = CASE WHEN $11 AND pause_requested AND cancel_requested IS NULL THEN NULL WHEN $11 OR pause_requested THEN {Now} WHEN EXISTS (SELECT 1 FROM orchestrator.run_waits WHERE run_id = $1 AND tenant_id = $2 AND state = 'resolved') THEN {Now} ELSE $3 END
                 WHERE id = $1 AND tenant_id = $2
                 """, run.Id, run.TenantId, PostgresRunStatements.Time(parks.WakeAt), parks.Steps, parks.Usage.InputTokens, parks.Usage.OutputTokens, parks.Usage.CachedInputTokens, parks.Usage.ReasoningTokens,
-                parks.Usage.Estimated, new NpgsqlParameter { Value = (object?)parks.CostUsd ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Numeric });
+                parks.Usage.Estimated, new NpgsqlParameter { Value = (object?)parks.CostUsd ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Numeric }, parks.Paused);
     }
 
     private static NpgsqlParameter Text(string? value) => PostgresRunStatements.Text(value);

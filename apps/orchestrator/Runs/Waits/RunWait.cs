@@ -68,6 +68,9 @@ internal sealed record WaitResolution(string Decision, string? By, string? Comme
 /// <param name="WakeAt">When it goes on by itself; null: only when one of its waits is resolved.</param>
 internal sealed record Parking(DateTimeOffset? WakeAt)
 {
+    /// <summary>It was asked to rest: it goes on when it is asked to, and by itself only if that was asked in the meantime.</summary>
+    public bool Paused { get; init; }
+
     // What the run has come to, for who looks at it while it rests.
     public int Steps { get; init; }
     public TokenUsage Usage { get; init; }

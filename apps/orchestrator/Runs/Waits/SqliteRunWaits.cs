@@ -60,7 +60,7 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
         while (find.Step())
         {
             RunRecord run = SqliteRunRows.Read(find);
-            taken.Add(new TakenRun(run with { Status = RunStatus.Running, LeaseOwner = owner, LeaseEpoch = run.LeaseEpoch + 1 }, CancelCauses.Parse(find.TextOrNull(SqliteRunRows.Count))));
+            taken.Add(new TakenRun(run with { Status = RunStatus.Running, LeaseOwner = owner, LeaseEpoch = run.LeaseEpoch + 1 }, CancelCauses.Parse(find.TextOrNull(SqliteRunRows.Count)), !find.IsNull(SqliteRunRows.Count + 1)));
         }
         foreach (TakenRun one in taken)
             session.Prepare("UPDATE runs SET status = 'running', wake_at = NULL, lease_owner = ?3, lease_epoch = ?4 WHERE id = ?1 AND tenant_id = ?2")
@@ -69,8 +69,18 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
     });
 
     public Task<bool> CancelWaitingAsync(string tenantId, string runId, StopCause cause) => database.Writer.WriteAsync(session => session
-        .Prepare("UPDATE runs SET cancel_requested = coalesce(cancel_requested, ?3), wake_at = 0 WHERE id = ?1 AND tenant_id = ?2 AND status = 'waiting'")
+        .Prepare("UPDATE runs SET cancel_requested = coalesce(cancel_requested, ?3), pause_requested = NULL, status = 'waiting', wake_at = 0 WHERE id = ?1 AND tenant_id = ?2 AND status IN ('waiting', 'paused')")
         .Bind(1, runId).Bind(2, tenantId).Bind(3, CancelCauses.Of(cause)).Execute() > 0);
+
+    public Task<bool> RequestPauseAsync(string tenantId, string runId) => database.Writer.WriteAsync(session => session
+        .Prepare("UPDATE runs SET pause_requested = 1, wake_at = CASE status WHEN 'waiting' THEN 0 ELSE wake_at END WHERE id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting')")
+        .Bind(1, runId).Bind(2, tenantId).Execute() > 0);
+
+    public Task<bool> ResumeAsync(string tenantId, string runId) => database.Writer.WriteAsync(session => session
+        .Prepare("""
+            UPDATE runs SET pause_requested = NULL, status = CASE status WHEN 'paused' THEN 'waiting' ELSE status END, wake_at = CASE status WHEN 'paused' THEN 0 ELSE wake_at END
+            WHERE id = ?1 AND tenant_id = ?2 AND (status = 'paused' OR (pause_requested IS NOT NULL AND ended_at IS NULL))
+            """).Bind(1, runId).Bind(2, tenantId).Execute() > 0);
 
     /// <summary>Stores what a write of a run says of its waits. The run's row is held.</summary>
     public static void Write(SqliteSession session, RunWrite write)
@@ -101,11 +111,11 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
         // What came in the meantime wakes the run at once.
         if (write.Parks is { } parks)
             session.Prepare("""
-                UPDATE runs SET status = 'waiting', lease_owner = NULL, steps = ?4, input_tokens = ?5, output_tokens = ?6, cached_input_tokens = ?7, reasoning_tokens = ?8, usage_estimated = ?9, cost_usd = ?10,
-                    wake_at = CASE WHEN EXISTS (SELECT 1 FROM run_waits WHERE run_id = ?1 AND tenant_id = ?2 AND state = 'resolved') THEN 0 ELSE ?3 END
+                UPDATE runs SET status = CASE WHEN ?11 AND pause_requested IS NOT NULL AND cancel_requested IS NULL THEN 'paused' ELSE 'waiting' END, lease_owner = NULL, steps = ?4, input_tokens = ?5, output_tokens = ?6, cached_input_tokens = ?7, reasoning_tokens = ?8, usage_estimated = ?9, cost_usd = ?10,
+                    wake_at = CASE WHEN ?11 AND pause_requested IS NOT NULL AND cancel_requested IS NULL THEN NULL WHEN ?11 OR pause_requested IS NOT NULL THEN 0 WHEN EXISTS (SELECT 1 FROM run_waits WHERE run_id = ?1 AND tenant_id = ?2 AND state = 'resolved') THEN 0 ELSE ?3 END
                 WHERE id = ?1 AND tenant_id = ?2
                 """).Bind(1, run.Id).Bind(2, run.TenantId).Bind(3, parks.WakeAt).Bind(4, parks.Steps).Bind(5, parks.Usage.InputTokens).Bind(6, parks.Usage.OutputTokens)
-                .Bind(7, parks.Usage.CachedInputTokens).Bind(8, parks.Usage.ReasoningTokens).Bind(9, parks.Usage.Estimated).Bind(10, parks.CostUsd?.ToString(CultureInfo.InvariantCulture)).Execute();
+                .Bind(7, parks.Usage.CachedInputTokens).Bind(8, parks.Usage.ReasoningTokens).Bind(9, parks.Usage.Estimated).Bind(10, parks.CostUsd?.ToString(CultureInfo.InvariantCulture)).Bind(11, parks.Paused).Execute();
     }
 
     private static int Resolve(SqliteSession session, string tenantId, string id, WaitResolution resolution) => session.Prepare("""

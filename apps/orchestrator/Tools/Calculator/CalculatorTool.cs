@@ -17,11 +17,11 @@ internal sealed class CalculatorTool : ITool
 
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.None;
 
-    public Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         try
         {
-            return Task.FromResult(Expression.Evaluate(arguments.GetProperty("expression").GetString()!).ToString());
+            return Task.FromResult<ToolResult>(Expression.Evaluate(arguments.GetProperty("expression").GetString()!).ToString());
         }
         catch (ExpressionException e)
         {

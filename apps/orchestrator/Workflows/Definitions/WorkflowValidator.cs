@@ -1,12 +1,14 @@
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Tools.Sources;
+using MultiAgent.Orchestrator.Tools.SubRuns;
 using MultiAgent.Workflows;
 using MultiAgent.Workflows.Steps;
 
 namespace MultiAgent.Orchestrator.Workflows.Definitions;
 
 /// <summary>Reads a workflow and checks it against what the tenant has: agents, workflows and tools.</summary>
-internal sealed class WorkflowValidator(AgentCatalogue agents, WorkflowCatalogue workflows, ToolRegistry tools)
+internal sealed class WorkflowValidator(AgentCatalogue agents, WorkflowCatalogue workflows, ToolRegistry registry, TenantTools tools)
 {
     /// <summary>The definition, or everything that is wrong.</summary>
     /// <param name="tenantId">Whose agents and workflows count.</param>
@@ -39,7 +41,7 @@ internal sealed class WorkflowValidator(AgentCatalogue agents, WorkflowCatalogue
             case ReferenceKind.Agent:
                 return await agents.FindAsync(tenantId, reference.Name, cancellationToken) is not null;
             case ReferenceKind.Tool:
-                return tools.Find(reference.Name) is not null;
+                return !SubRunTools.IsName(reference.Name) && await tools.FindAsync(tenantId, reference.Name, cancellationToken) is not null;
             default:
                 int at = reference.Name.IndexOf('@');
                 string slug = at < 0 ? reference.Name : reference.Name[..at];
@@ -51,7 +53,7 @@ internal sealed class WorkflowValidator(AgentCatalogue agents, WorkflowCatalogue
     private WorkflowProblem Unknown(WorkflowReference reference) => reference.Kind switch
     {
         ReferenceKind.Agent => Of(reference, ProblemCodes.UnknownAgent, $"There is no agent '{reference.Name}'."),
-        ReferenceKind.Tool => Of(reference, ProblemCodes.UnknownTool, $"There is no tool '{reference.Name}', only: {string.Join(", ", tools.Names)}."),
+        ReferenceKind.Tool => Of(reference, ProblemCodes.UnknownTool, $"There is no tool '{reference.Name}', only: {string.Join(", ", registry.Names)}, and those of the tenant's sources."),
         _ => Of(reference, ProblemCodes.UnknownWorkflow, $"There is no workflow '{reference.Name}'."),
     };
 

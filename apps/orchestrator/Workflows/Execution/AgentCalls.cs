@@ -106,7 +106,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
                 flow.Live.Abandoned.ThrowIfCancellationRequested();
                 started = await FindAsync(started.Run.Id, cancellationToken);
                 if (started is not { Outcome: null, Live: null }) continue;
-                if (started.Run.Status == RunStatus.Waiting) await waiting.ChildAsync(started.Run, context, path, record);
+                if (started.Run.IsResting) await waiting.ChildAsync(started.Run, context, path, record);
                 else await Task.Delay(Pause, services.Time, cancellationToken);
             }
         }

@@ -88,7 +88,8 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     {
         lock (_lock)
         {
-            log.Waiting(parks.WakeAt);
+            if (parks.Paused) log.Paused();
+            else log.Waiting(parks.WakeAt);
         }
         return WriteAsync(null, parks);
     }

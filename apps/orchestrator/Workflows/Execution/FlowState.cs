@@ -89,6 +89,9 @@ internal sealed class FlowState
             case RunEventTypes.ToolCallIntended:
                 record.Intended = (Text(root, "idempotencyKey")!, Text(root, "effect")!);
                 break;
+            case RunEventTypes.ToolCallCompleted:
+                if (root.TryGetProperty("usage", out JsonElement used)) Spent(Read(used), Cost(used));
+                break;
             case RunEventTypes.TimerSet:
                 record.Until = Time(root, "until");
                 break;

@@ -57,10 +57,15 @@ internal sealed class FlowWaits(IRunWaits waits, LiveRun live, TimeProvider time
 
     /// <summary>Waits until something is resolved, or until a time.</summary>
     /// <exception cref="ParkedException">The run is put to rest.</exception>
-    public async Task<WaitEnd> WaitAsync(string? waitId, DateTimeOffset? until, CancellationToken cancellationToken)
+    public Task<WaitEnd> WaitAsync(string? waitId, DateTimeOffset? until, CancellationToken cancellationToken) => WaitAsync(new Waiter(waitId, until, Pauses: false), cancellationToken);
+
+    /// <summary>Where the run may rest because it was asked to: waits until all strands do, or until that is taken back.</summary>
+    /// <exception cref="ParkedException">The run is put to rest.</exception>
+    public Task PauseAsync(CancellationToken cancellationToken) => live.PauseRequested ? WaitAsync(new Waiter(null, null, Pauses: true), cancellationToken) : Task.CompletedTask;
+
+    private async Task<WaitEnd> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var waiter = new Waiter(waitId, until);
         bool watch;
         lock (_lock)
         {
@@ -105,7 +110,7 @@ internal sealed class FlowWaits(IRunWaits waits, LiveRun live, TimeProvider time
                     if (Settle(resolved)) continue;
                     DateTimeOffset now = time.GetUtcNow();
                     DateTimeOffset? nearest = _waiters.Min(w => w.Until);
-                    if (_waiters.Count > 0 && _waiters.Count == _strands && (nearest is null || nearest - now > WorthResting))
+                    if (_waiters.Count > 0 && _waiters.Count == _strands && (live.PauseRequested || nearest is null || nearest - now > WorthResting))
                     {
                         WakeAt = nearest;
                         foreach (Waiter waiter in _waiters) waiter.Ended.TrySetException(new ParkedException());
@@ -151,7 +156,7 @@ internal sealed class FlowWaits(IRunWaits waits, LiveRun live, TimeProvider time
         {
             Waiter waiter = _waiters[i];
             WaitResolution? resolution = waiter.WaitId is null ? null : resolved.FirstOrDefault(r => r.Id == waiter.WaitId)?.Resolution;
-            if (resolution is null && !(waiter.Until <= now)) continue;
+            if (resolution is null && !(waiter.Until <= now) && !(waiter.Pauses && !live.PauseRequested)) continue;
             _waiters.RemoveAt(i);
             waiter.Ended.TrySetResult(new WaitEnd(resolution));
             any = true;
@@ -159,7 +164,7 @@ internal sealed class FlowWaits(IRunWaits waits, LiveRun live, TimeProvider time
         return any;
     }
 
-    private sealed record Waiter(string? WaitId, DateTimeOffset? Until)
+    private sealed record Waiter(string? WaitId, DateTimeOffset? Until, bool Pauses)
     {
         public TaskCompletionSource<WaitEnd> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -78,6 +78,8 @@ internal sealed class StepRunner
         {
             if (context.LogOnly) throw new LogEndsException();
             context.Token.ThrowIfCancellationRequested();
+            // What is being undone is undone to its end.
+            if (!undoes && _flow.State.Compensating is null) await _flow.Waits.PauseAsync(context.Token);
             record.StartedAt = _flow.Time.GetUtcNow();
             if (step.When is { } when && !when.Evaluate(context.Scope(_flow.Run, record.StartedAt)))
             {

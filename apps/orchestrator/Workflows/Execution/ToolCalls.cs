@@ -12,7 +12,7 @@ internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tool
 {
     public async Task<JsonElement?> CallAsync(ToolStep step, StepContext context, string path, StepRecord record)
     {
-        ITool tool = services.Tools.Find(step.Tool) ?? throw new StepException(StepCodes.ToolNotFound, $"There is no tool '{step.Tool}'.", retryable: false);
+        ITool tool = await tools.FindAsync(flow.Run.TenantId, step.Tool, context.Token) ?? throw new StepException(StepCodes.ToolNotFound, $"There is no tool '{step.Tool}'.", retryable: false);
         string arguments = step.Arguments?.Evaluate(context.Scope(flow.Run, record.StartedAt)).GetRawText() ?? "{}";
         if (services.Tools.Check(tool, arguments, out JsonElement parsed) is { } problem) throw new StepException(StepCodes.InvalidArguments, problem, retryable: false);
         if (record.Intended is { Effect: "unsafe" })
@@ -41,7 +41,10 @@ internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tool
             json.WriteString("id"u8, s.call.Id);
             json.WriteString("name"u8, s.call.Name);
             json.WriteBoolean("isError"u8, s.result.IsError);
+            RunLog.WriteCall(json, s.result);
         });
+        flow.State.Spent(result.Usage, result.CostUsd);
+        context.Meter?.Spent(result.Usage, result.CostUsd);
         if (result.IsError) throw new StepException(StepCodes.ToolFailed, result.Text);
         if (step.Tool == HttpRequestTool.ToolName && HttpAnswer.Parse(result.Text) is { } answer)
         {

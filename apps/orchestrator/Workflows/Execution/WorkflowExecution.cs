@@ -128,7 +128,7 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
         }
     }
 
-    private Task ParkAsync() => flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
+    private Task ParkAsync() => flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Paused = flow.Live.PauseRequested, Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
 
     private async Task EndAsync(RunStatus status, string? reason, RunError? error, JsonElement? output)
     {

@@ -1,0 +1,2 @@
+DROP TABLE orchestrator.tool_results;
+DROP TABLE orchestrator.tool_sources;

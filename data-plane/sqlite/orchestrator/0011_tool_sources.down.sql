@@ -1,0 +1,2 @@
+DROP TABLE tool_results;
+DROP TABLE tool_sources;

@@ -1,0 +1,2 @@
+-- A run that is asked to rest at its next step. Then its status is 'paused', until it is asked to go on.
+ALTER TABLE runs ADD COLUMN pause_requested INTEGER;
