@@ -15,12 +15,14 @@ using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Orchestrator.Workflows.Execution;
 using MultiAgent.Orchestrator.Tools.Calculator;
 using MultiAgent.Orchestrator.Workflows.Definitions;
@@ -52,6 +54,8 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();
         services.AddStore<IFeedbackStore, SqliteFeedbackStore, PostgresFeedbackStore>();
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
+        services.AddResponses();
+        services.AddWebhooks();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
@@ -64,6 +68,8 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapEvents();
         routes.MapConversations();
         routes.MapFeedback();
+        routes.MapResponses();
+        routes.MapWebhooks();
     }
 
     private static void AddTools(IServiceCollection services)

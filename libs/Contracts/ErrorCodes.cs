@@ -52,7 +52,9 @@ public static class ErrorCodes
     public const string AgentNotFound = "agent_not_found";
     public const string WorkflowNotFound = "workflow_not_found";
     public const string ApprovalNotOpen = "approval_not_open";
+    public const string ApprovalArgumentsChanged = "approval_arguments_changed";
     public const string MissingRole = "missing_role";
+    public const string PreviousResponseNotFound = "previous_response_not_found";
     public const string RunActive = "run_active";
     public const string RunQueueFull = "run_queue_full";
     public const string RunCancelled = "run_cancelled";

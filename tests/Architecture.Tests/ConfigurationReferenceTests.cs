@@ -29,6 +29,7 @@ public sealed partial class ConfigurationReferenceTests
         ["ServicesOptions"] = ["Services"],
         ["TelemetryOptions"] = ["Telemetry"],
         ["TimeoutOptions"] = ["Models:Timeouts"],
+        ["WebhookOptions"] = ["Webhooks"],
     };
 
     private static readonly Type[] Options = [.. Sources.Assemblies.SelectMany(a => a.GetTypes())

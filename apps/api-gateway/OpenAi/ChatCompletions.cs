@@ -40,8 +40,8 @@ internal sealed class ChatCompletions(
         {
             RequestEnvelope envelope = RequestEnvelope.Parse(body.Memory.Span, ModelOperation.Chat, _maxDepth);
             if (!envelope.HasInput || envelope.ItemCount == 0) throw new EnvelopeException("'messages' must hold at least one message.", "messages");
-            return envelope.Model.StartsWith(AgentPrefix, StringComparison.Ordinal)
-                ? RelayAgentAsync(context, info, body, envelope)
+            return envelope.Model.StartsWith(AgentPrefix, StringComparison.Ordinal) ? RelayAgentAsync(context, info, body, envelope, envelope.Model[AgentPrefix.Length..])
+                : envelope.Model.StartsWith(AgentCompletionRequest.WorkflowPrefix, StringComparison.Ordinal) ? RelayAgentAsync(context, info, body, envelope, envelope.Model)
                 : RelayModelAsync(context, info, body, envelope);
         }
         catch (EnvelopeException e)
@@ -89,14 +89,14 @@ internal sealed class ChatCompletions(
         }
     }
 
-    private async Task RelayAgentAsync(HttpContext context, RequestInfo info, RequestBytes body, RequestEnvelope envelope)
+    private async Task RelayAgentAsync(HttpContext context, RequestInfo info, RequestBytes body, RequestEnvelope envelope, string agent)
     {
         using RequestBytes held = body;
         // The orchestrator keeps the books of its runs.
         await using IAgentCompletion completion = await agents.CompleteAsync(new AgentCompletionRequest
         {
             Caller = info.Caller!,
-            Agent = envelope.Model[AgentPrefix.Length..],
+            Agent = agent,
             Body = body.Memory,
             Stream = envelope.Stream,
             RequestId = info.RequestId,

@@ -29,7 +29,7 @@ internal sealed class Embeddings(IModelDispatcher models, IOptions<LimitsOptions
             if (!envelope.HasInput) throw new EnvelopeException("'input' is required.", "input");
             if (envelope.ItemCount > MaxInputs) throw new EnvelopeException($"'input' holds {envelope.ItemCount} entries; at most {MaxInputs} are allowed.", "input");
             if (envelope.Stream) throw new EnvelopeException("Embeddings do not stream.", "stream");
-            if (envelope.Model.StartsWith("agent/", StringComparison.Ordinal)) throw new EnvelopeException("An agent makes no embeddings; name an embedding model.", "model");
+            if (envelope.Model.StartsWith("agent/", StringComparison.Ordinal) || envelope.Model.StartsWith("workflow/", StringComparison.Ordinal)) throw new EnvelopeException("Agents and workflows make no embeddings; name an embedding model.", "model");
             await using ModelExchange exchange = await models.SendAsync(new ModelCall
             {
                 Body = body.Memory,

@@ -28,8 +28,8 @@ internal static class ModelList
         id = Uri.UnescapeDataString(id);
         long now = time.GetUtcNow().ToUnixTimeSeconds();
         OpenAiModel? model = id == "auto" ? new("auto", "model", now, "maap")
-            : id.StartsWith("agent/", StringComparison.Ordinal)
-                ? (await agents.ListAsync(context.GetCaller(), context.RequestAborted)).Where(a => a.Slug == id[6..]).Select(AgentOf).FirstOrDefault()
+            : id.StartsWith("agent/", StringComparison.Ordinal) || id.StartsWith(AgentCompletionRequest.WorkflowPrefix, StringComparison.Ordinal)
+                ? (await agents.ListAsync(context.GetCaller(), context.RequestAborted)).Select(AgentOf).FirstOrDefault(a => a.Id == id)
                 : catalogue.Current.List().Where(m => m.Id == id).Select(m => ModelOf(m, now)).FirstOrDefault();
         if (model is null) await ErrorWriter.WriteAsync(context, 404, ErrorCodes.ModelNotFound, $"The model '{(id.Length > 100 ? id[..100] : id)}' does not exist here.", "model");
         else await context.Response.WriteAsJsonAsync(model, context.RequestAborted);
@@ -41,7 +41,9 @@ internal static class ModelList
         Tier = listing.Entry.Tier?.ToString().ToLowerInvariant(),
     };
 
-    private static OpenAiModel AgentOf(AgentSummary agent) => new($"agent/{agent.Slug}", "model", agent.CreatedAt.ToUnixTimeSeconds(), "agent") { Name = agent.Name };
+    private static OpenAiModel AgentOf(AgentSummary agent) => agent.IsWorkflow
+        ? new($"{AgentCompletionRequest.WorkflowPrefix}{agent.Slug}", "model", agent.CreatedAt.ToUnixTimeSeconds(), "workflow") { Name = agent.Name }
+        : new($"agent/{agent.Slug}", "model", agent.CreatedAt.ToUnixTimeSeconds(), "agent") { Name = agent.Name };
 }
 
 /// <summary>OpenAI's list object.</summary>

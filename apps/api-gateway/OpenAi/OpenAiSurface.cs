@@ -30,7 +30,7 @@ internal static class OpenAiSurface
 
         // Handlers of the bare context: the bodies pass through as bytes.
         group.MapPost("/chat/completions", (Delegate)chat.HandleAsync).Idempotent().WithMetadata(new ReadsOwnBody())
-            .WithSummary("Answer a chat with a model (provider/model, an alias, auto) or an agent (agent/<slug>)")
+            .WithSummary("Answer a chat with a model (provider/model, an alias, auto) or an agent (agent/<slug>) or a workflow (workflow/<slug>)")
             .WithDescription("The OpenAI chat completions format, streaming included.")
             .Accepts<ChatCompletionShape>("application/json", "*/*").Produces(200, contentType: "application/json");
         group.MapPost("/embeddings", (Delegate)embeddings.HandleAsync).Idempotent().WithMetadata(new ReadsOwnBody())

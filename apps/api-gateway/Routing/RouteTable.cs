@@ -31,6 +31,8 @@ internal static class RouteTable
         new("orchestrator", "conversations"),
         new("orchestrator", "messages"),
         new("orchestrator", "feedback"),
+        new("orchestrator", "webhook-endpoints"),
+        new("orchestrator", "/v1/responses") { Unlimited = true },
         new("tenant-service", "auth") { Anonymous = true },
         new("tenant-service", "me"),
         new("tenant-service", "users"),
@@ -43,6 +45,9 @@ internal static class RouteTable
 
     private sealed record Path(string Service, string Text)
     {
+        /// <summary>With a slash in front the text is the whole path, and otherwise what comes below <c>/api/v1</c>.</summary>
+        public string Full => Text[0] == '/' ? Text : $"/api/v1/{Text}";
+
         public bool Unlimited { get; init; }
 
         public bool Exact { get; init; }
@@ -51,11 +56,11 @@ internal static class RouteTable
     }
 
     /// <summary>First segments below <c>/api/v1</c>, with their service.</summary>
-    public static IEnumerable<(string Service, string Segment)> Segments => Paths.Where(p => !p.Exact).Select(p => (p.Service, p.Text));
+    public static IEnumerable<(string Service, string Segment)> Segments => Paths.Where(p => !p.Exact && p.Text[0] != '/').Select(p => (p.Service, p.Text));
 
     public static IReadOnlyList<RouteConfig> RoutesOf(IReadOnlyList<RemoteService> remote) =>
     [
-        .. Paths.Where(p => remote.Any(r => r.Name == p.Service)).Select(p => Route(p.Service, $"/api/v1/{p.Text}", p)),
+        .. Paths.Where(p => remote.Any(r => r.Name == p.Service)).Select(p => Route(p.Service, p.Full, p)),
         .. remote.Select(r => Route(r.Name, $"/api/v1/{r.Name}/health", new Path(r.Name, "health") { Anonymous = true, Exact = true })),
     ];
 

@@ -35,12 +35,16 @@ internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry 
     /// <summary>A version by number, of a deleted agent too: a run keeps the version that it started with.</summary>
     public async ValueTask<CompiledAgent?> FindVersionAsync(string tenantId, string agentId, int version, CancellationToken cancellationToken)
     {
+        if (agentId.StartsWith(CompiledAgent.ModelPrefix, StringComparison.Ordinal)) return OfModel(tenantId, agentId[CompiledAgent.ModelPrefix.Length..]);
         if (_byVersion.TryGetValue((agentId, version), out CompiledAgent? cached)) return cached.TenantId == tenantId ? cached : null;
         await using OrchestratorDb context = db.Open(tenantId);
         string? slug = await context.Agents.Where(a => a.Id == agentId).Select(a => a.Slug).SingleOrDefaultAsync(cancellationToken);
         string? definition = await context.AgentVersions.Where(v => v.AgentId == agentId && v.Number == version).Select(v => v.Definition).SingleOrDefaultAsync(cancellationToken);
         return slug is null || definition is null ? null : Compile(agentId, tenantId, slug, version, definition);
     }
+
+    /// <summary>An agent that is nothing but a model.</summary>
+    public CompiledAgent OfModel(string tenantId, string model) => CompiledAgent.OfModel(tenantId, model, tools);
 
     public async ValueTask<IReadOnlyList<AgentSummary>> ListAsync(string tenantId, CancellationToken cancellationToken)
     {

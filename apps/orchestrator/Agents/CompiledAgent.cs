@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
+using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
 using NJsonSchema;
 
@@ -21,6 +22,12 @@ internal enum BusyPolicy
 /// </summary>
 internal sealed class CompiledAgent
 {
+    /// <summary>Before a model's name in the id of an agent that is nothing but this model.</summary>
+    public const string ModelPrefix = "model:";
+
+    // Far above the time limits of the model calls themselves.
+    private const int ModelSeconds = 3600;
+
     private CompiledAgent(string id, string tenantId, string slug, int version, AgentSpec spec, InstructionsTemplate instructions, ToolRegistry registry)
     {
         Id = id;
@@ -33,7 +40,7 @@ internal sealed class CompiledAgent
         OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, _ => BusyPolicy.Reject };
         MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
         MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);
-        Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t)).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
+        Tools = (spec.Tools ?? []).Select(t => new BoundTool(registry.Find(t.Name!)!, t, ApprovalRule.Compile(t.Approval))).ToFrozenDictionary(t => t.Tool.Name, StringComparer.Ordinal);
         if (instructions.Constant is { Length: > 0 } constant) SystemMessage = MessageOf(constant);
         ToolsJson = [.. (spec.Tools ?? []).Select(t => Tools[t.Name!].Tool.Definition)];
         ResponseFormat = spec.ResponseFormat is { } schema ? ResponseFormatOf(slug, schema) : null;
@@ -76,6 +83,13 @@ internal sealed class CompiledAgent
         return new CompiledAgent(id, tenantId, slug, version, spec, instructions, registry);
     }
 
+    /// <summary>An agent that is nothing but a model, for requests that name one and are runs all the same.</summary>
+    public static CompiledAgent OfModel(string tenantId, string model, ToolRegistry registry)
+    {
+        var spec = new AgentSpec { Slug = model, Name = model, Model = model, Limits = new AgentLimits { MaxSteps = 1, MaxSeconds = ModelSeconds } };
+        return new CompiledAgent(ModelPrefix + model, tenantId, model, 0, spec, InstructionsTemplate.TryParse("", [], [])!, registry);
+    }
+
     /// <summary>The system message for the given values; null when the agent has no instructions.</summary>
     public byte[]? RenderSystemMessage(IReadOnlyDictionary<string, JsonElement>? variables)
     {
@@ -101,4 +115,7 @@ internal sealed class CompiledAgent
 }
 
 /// <summary>A tool with an agent's settings for it.</summary>
-internal sealed record BoundTool(ITool Tool, AgentTool Settings);
+/// <param name="Tool">The tool.</param>
+/// <param name="Settings">The agent's.</param>
+/// <param name="Approval">Which calls a person has to agree to; null when none.</param>
+internal sealed record BoundTool(ITool Tool, AgentTool Settings, ApprovalRule? Approval);

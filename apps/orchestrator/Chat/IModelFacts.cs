@@ -10,6 +10,9 @@ internal interface IModelFacts
     /// <summary>The window of the model behind a requested name, tokens; null when unknown.</summary>
     int? ContextTokens(string model);
 
+    /// <summary>The name leads to a model that can be called.</summary>
+    bool Knows(string model);
+
     /// <summary>Tokens of a message's JSON for the model.</summary>
     int CountTokens(ReadOnlySpan<byte> message, string model);
 }
@@ -27,6 +30,18 @@ internal sealed class CatalogueModelFacts(ModelCatalogueSource catalogue) : IMod
             "auto/fast" => Smallest(current.AutoCandidates(ModelTier.Fast)),
             "auto/strong" => Smallest(current.AutoCandidates(ModelTier.Strong)),
             _ => current.Resolve(model)?.ContextTokens,
+        };
+    }
+
+    public bool Knows(string model)
+    {
+        ModelCatalogue current = catalogue.Current;
+        return model switch
+        {
+            "auto" or "auto/balanced" => current.AutoCandidates(ModelTier.Balanced).Count > 0,
+            "auto/fast" => current.AutoCandidates(ModelTier.Fast).Count > 0,
+            "auto/strong" => current.AutoCandidates(ModelTier.Strong).Count > 0,
+            _ => current.Resolve(model) is not null,
         };
     }
 

@@ -11,6 +11,9 @@ internal static class CompletionWriter
 {
     public static string IdOf(RunRecord run) => $"chatcmpl-{run.Id}";
 
+    /// <summary>The name that the run answers to.</summary>
+    public static string ModelOf(RunRecord run) => $"{(run.Kind == RunKind.Workflow ? "workflow" : "agent")}/{run.Agent}";
+
     /// <summary>The whole answer as one object.</summary>
     public static ReadOnlyMemory<byte> Whole(RunOutcome outcome)
     {
@@ -21,7 +24,7 @@ internal static class CompletionWriter
         json.WriteString("id"u8, IdOf(outcome.Run));
         json.WriteString("object"u8, "chat.completion"u8);
         json.WriteNumber("created"u8, outcome.Run.CreatedAt.ToUnixTimeSeconds());
-        json.WriteString("model"u8, $"agent/{outcome.Run.Agent}");
+        json.WriteString("model"u8, ModelOf(outcome.Run));
         json.WriteStartArray("choices"u8);
         json.WriteStartObject();
         json.WriteNumber("index"u8, 0);
@@ -92,7 +95,7 @@ internal sealed class ChunkWriter
     {
         _output = output;
         _includeUsage = includeUsage;
-        _head = Encoding.UTF8.GetBytes($$"""data: {"id":"{{CompletionWriter.IdOf(run)}}","object":"chat.completion.chunk","created":{{run.CreatedAt.ToUnixTimeSeconds()}},"model":"agent/{{run.Agent}}","service_tier":"default","system_fingerprint":null,"choices":[""");
+        _head = Encoding.UTF8.GetBytes($$"""data: {"id":"{{CompletionWriter.IdOf(run)}}","object":"chat.completion.chunk","created":{{run.CreatedAt.ToUnixTimeSeconds()}},"model":"{{CompletionWriter.ModelOf(run)}}","service_tier":"default","system_fingerprint":null,"choices":[""");
         _json = new Utf8JsonWriter(output, Json.WriterOptions);
     }
 

@@ -34,6 +34,8 @@ internal sealed record RunView
     public RunErrorView? Error { get; init; }
     /// <summary>The result of a workflow.</summary>
     public JsonElement? Output { get; init; }
+    /// <summary>The secret that the run's webhook is signed with, where none was given: shown when the run is started, and not again.</summary>
+    public string? WebhookSecret { get; init; }
     public required int Steps { get; init; }
     public required UsageView Usage { get; init; }
     public required string RequestId { get; init; }
@@ -122,7 +124,7 @@ internal static class RunEndpoints
         long seen = 0;
         if (!string.IsNullOrEmpty(last) && !long.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out seen))
             return Problems.Invalid("Last-Event-ID", "must be the id of an event of this run.");
-        return new RunStreamResult(run, live, LiveCursor.After(seen), forChat: false);
+        return new RunStreamResult(run, live, LiveCursor.After(seen), new RunEventWriter(forChat: false));
     }
 
     private static async Task<Results<Accepted<RunView>, ProblemHttpResult>> CancelAsync(HttpContext http, IRunStore store, RunEngine engine, string id)

@@ -7,7 +7,6 @@ using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
 using MultiAgent.Hosting.Telemetry;
 using MultiAgent.Orchestrator.Agents;
-using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows;
@@ -123,7 +122,7 @@ internal sealed partial class RunEngine
     {
         if (Find(run.TenantId, run.Id) is { } live) return new StartedRun(run, live, null);
         if (!run.IsFinal) run = await _services.Store.FindAsync(run.TenantId, run.Id) ?? run;
-        if (!run.IsFinal && (run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
+        if (!run.IsFinal && (run.Status == RunStatus.Waiting || run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
         // Not final and not live: the process is stopping and the next one takes it up.
         if (!run.IsFinal) throw Stopping();
         FinalMessage? message = await _services.Store.LastEventAsync(run.TenantId, run.Id, RunEventTypes.MessageCompleted) is { } data ? FinalMessage.Parse(data) : null;
@@ -201,7 +200,7 @@ internal sealed partial class RunEngine
         if (!live.TryTake()) return;
         var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
         state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input));
-        state.Messages.Add(ChatMessage.Of(ChatRole.User, live.Input.Message!));
+        state.Messages.AddRange(live.Input.Messages);
         _slots.Take(live.Record.TenantId, live.Record.Id);
         Work(live, new RunExecution(_services, _tools, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
     }
@@ -265,7 +264,8 @@ internal sealed partial class RunEngine
             else
             {
                 var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
-                state.Messages.AddRange(request.Input.Completion?.Messages ?? [.. await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), ChatMessage.Of(ChatRole.User, request.Input.Message!)]);
+                state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input));
+                state.Messages.AddRange(request.Input.Messages);
                 Work(live, new RunExecution(_services, _tools, live, state, log), resumed: false);
             }
             return new StartedRun(run.Record, live, null);
@@ -281,7 +281,7 @@ internal sealed partial class RunEngine
         DateTimeOffset now = _services.Time.GetUtcNow();
         var record = new RunRecord
         {
-            Id = Ids.New("run", now),
+            Id = request.RunId ?? Ids.New("run", now),
             TenantId = request.Caller.TenantId,
             ConversationId = request.ConversationId,
             Kind = request.Workflow is null ? RunKind.Agent : RunKind.Workflow,
@@ -314,7 +314,7 @@ internal sealed partial class RunEngine
             Record = record,
             Accepted = accepted,
             Started = log.Take(),
-            Messages = request.Input.Message is null ? [] : [RunExecution.UserMessage(request.Input, now)],
+            Messages = RunExecution.NewMessages(request.Input, now),
             CreateConversation = request.Input.NewConversation,
             Title = request.Input.Message is { } message ? Title(message) : null,
             Lease = _options.Lease,
@@ -369,6 +369,7 @@ internal sealed partial class RunEngine
         finally
         {
             _slots.Release(run.TenantId, run.Id);
+            if (outcome is not null && run is { ParentRunId: { } parent, LeaseEpoch: > 1 }) Wake(run.TenantId, parent);
             if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.Usage.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.Usage.OutputTokens);
             if (outcome?.Run.Error is not null) activity?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", outcome.Run.Error.Code);
             try
@@ -382,6 +383,13 @@ internal sealed partial class RunEngine
             }
         }
         if (run.ConversationId is not null) await StartNextAsync(run.TenantId, run.ConversationId);
+    }
+
+    /// <summary>Has a run of this process, or one that rests, look at what it waits for.</summary>
+    private void Wake(string tenantId, string runId)
+    {
+        Find(tenantId, runId)?.Nudged?.Invoke();
+        _bell.Ring();
     }
 
     private async Task RunGuardedAsync(IRunExecution execution, bool resumed, RunRecord run)

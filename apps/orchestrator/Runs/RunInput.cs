@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Responses;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -10,6 +11,7 @@ internal sealed class RunInput
     public const string CompletionSurface = "completion";
     public const string RunSurface = "run";
     public const string StepSurface = "step";
+    public const string ResponseSurface = "response";
 
     /// <summary>The new message of a conversation; null for a completion.</summary>
     public string? Message { get; init; }
@@ -25,6 +27,12 @@ internal sealed class RunInput
 
     /// <summary>The client's request; null for a chat.</summary>
     public CompletionInput? Completion { get; init; }
+
+    /// <summary>The request of the Responses API that <see cref="Completion"/> was made of.</summary>
+    public ResponseRequest? Response { get; init; }
+
+    /// <summary>What is new to an agent: the client's messages, or the one of a chat.</summary>
+    public IReadOnlyList<ChatMessage> Messages => Completion?.Messages ?? [ChatMessage.Of(ChatRole.User, Message!)];
 
     public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
 
@@ -64,21 +72,17 @@ internal sealed class RunInput
             json.WriteString("messageId"u8, input.MessageId);
             json.WriteString("message"u8, input.Message);
         }
-        if (input.Completion is { } completion)
+        if (input.Response is { } response)
+        {
+            json.WritePropertyName("response"u8);
+            json.WriteRawValue(response.Body.Span, skipInputValidation: true);
+        }
+        else if (input.Completion is { } completion)
         {
             json.WritePropertyName("request"u8);
             json.WriteRawValue(completion.Body.Span, skipInputValidation: true);
         }
-        else if (input.Variables is { Count: > 0 } variables)
-        {
-            json.WriteStartObject("variables"u8);
-            foreach ((string name, JsonElement value) in variables)
-            {
-                json.WritePropertyName(name);
-                value.WriteTo(json);
-            }
-            json.WriteEndObject();
-        }
+        else WriteVariables(json, input.Variables);
     });
 
     /// <summary>Reads it back.</summary>
@@ -86,14 +90,16 @@ internal sealed class RunInput
     {
         using var document = JsonDocument.Parse(data, new JsonDocumentOptions { MaxDepth = 1002 });
         JsonElement root = document.RootElement;
-        CompletionInput? completion = root.TryGetProperty("request", out JsonElement request)
-            ? CompletionInput.Parse(System.Text.Encoding.UTF8.GetBytes(request.GetRawText())) : null;
+        ResponseRequest? response = root.TryGetProperty("response", out JsonElement asked) ? ResponseRequest.Parse(System.Text.Encoding.UTF8.GetBytes(asked.GetRawText())) : null;
+        CompletionInput? completion = response?.Completion ?? (root.TryGetProperty("request", out JsonElement request)
+            ? CompletionInput.Parse(System.Text.Encoding.UTF8.GetBytes(request.GetRawText())) : null);
         return new RunInput
         {
             Message = Text("message"),
             Inputs = root.TryGetProperty("inputs", out JsonElement inputs) ? inputs.Clone() : null,
             MessageId = Text("messageId"),
             Completion = completion,
+            Response = response,
             Variables = completion?.Variables ?? (root.TryGetProperty("variables", out JsonElement variables)
                 ? variables.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.Clone()) : null),
             Stream = root.GetProperty("stream").GetBoolean(),
@@ -102,5 +108,17 @@ internal sealed class RunInput
         };
 
         string? Text(string name) => root.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;
+    }
+
+    private static void WriteVariables(Utf8JsonWriter json, IReadOnlyDictionary<string, JsonElement>? variables)
+    {
+        if (variables is not { Count: > 0 }) return;
+        json.WriteStartObject("variables"u8);
+        foreach ((string name, JsonElement value) in variables)
+        {
+            json.WritePropertyName(name);
+            value.WriteTo(json);
+        }
+        json.WriteEndObject();
     }
 }

@@ -16,6 +16,8 @@ internal sealed record RunRequest
     public IReadOnlyList<RunEvent> Done { get; init; } = [];
     /// <summary>The run that this one is a step of. It has a slot of the tenant's concurrency already.</summary>
     public string? ParentRunId { get; init; }
+    /// <summary>The id that the run is to have; made when null.</summary>
+    public string? RunId { get; init; }
     public required string Surface { get; init; }
     public required RunInput Input { get; init; }
     public required string RequestId { get; init; }

@@ -1,20 +1,16 @@
 using System.Buffers;
-using System.Globalization;
 using System.IO.Pipelines;
-using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>
-/// A run as server-sent events: what is stored after a position, then what comes, up to the final event, also of\n/// a run in another process, which is followed in the store. Stored events carry
-/// their number as <c>id</c>; pieces of text carry none, and a reader who comes back gets the unfinished message in one piece.
+/// A run as server-sent events: what is stored after a position, then what comes, up to the final event, also of
+/// a run that rests or is another process's, which is followed in the store.
 /// </summary>
-internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCursor from, bool forChat) : IResult
+internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCursor from, IRunStreamWriter writer) : IResult
 {
     private const int Page = 200;
 
@@ -24,8 +20,6 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
         var store = services.GetRequiredService<IRunStore>();
         var engine = services.GetRequiredService<RunEngine>();
         var time = services.GetRequiredService<TimeProvider>();
-        // One of a workflow may be put to rest, and go on later.
-        bool shared = services.GetRequiredService<IRunLeases>().IsShared || run.Kind == RunKind.Workflow;
         TimeSpan ping = TimeSpan.FromSeconds(services.GetRequiredService<IOptions<RunsOptions>>().Value.PingSeconds);
         CancellationToken aborted = httpContext.RequestAborted;
         HttpResponse response = httpContext.Response;
@@ -53,7 +47,7 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
                         cursor.Seq = e.Seq;
                     }
                 }
-                bool over = Write(output, items);
+                bool over = await WriteAsync(output, items);
                 if (items.Count > 0)
                 {
                     await output.FlushAsync(aborted);
@@ -62,14 +56,14 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
                 if (over) return;
                 if (more is null && !behind)
                 {
-                    // The process stops, or has lost the run to another one, where it goes on.
-                    if (!shared || engine.IsStopping) return;
+                    // The process stops, or the run rests or is another process's now: it goes on.
+                    if (engine.IsStopping) return;
                     live = null;
                     continue;
                 }
                 if (items.Count > 0 || (behind && live is not null)) continue;
                 // Nothing new of a run that is not worked on here: it has ended before the position asked for, or another process works on it.
-                if (live is null && (ended || !shared || engine.IsStopping)) return;
+                if (live is null && (ended || engine.IsStopping)) return;
                 TimeSpan quiet = ping - time.GetElapsedTime(spoken);
                 if (quiet > TimeSpan.Zero && live is null)
                 {
@@ -100,46 +94,18 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
     }
 
     /// <summary>Writes the items; true when the final event was among them.</summary>
-    private bool Write(PipeWriter output, List<LiveItem> items)
+    private async ValueTask<bool> WriteAsync(PipeWriter output, List<LiveItem> items)
     {
         foreach (LiveItem item in items)
         {
             if (item.Event is not { } e)
             {
-                WriteDelta(output, item.Text.Span);
+                writer.WriteText(output, item.Text.Span);
                 continue;
             }
-            if (!forChat || RunEventTypes.IsForChat(e.Type)) WriteEvent(output, e);
+            await writer.WriteEventAsync(output, e);
             if (RunEventTypes.IsFinal(e.Type)) return true;
         }
         return false;
-    }
-
-    private static void WriteEvent(PipeWriter output, RunEvent e)
-    {
-        string head = string.Create(CultureInfo.InvariantCulture, $"id: {e.Seq}\nevent: {RunEventTypes.WireName(e.Type)}\ndata: ");
-        output.Write(Encoding.ASCII.GetBytes(head));
-        ReadOnlySpan<byte> data = e.Data;
-        // A client's request inside an event may be formatted over several lines.
-        while (data.IndexOf((byte)'\n') is >= 0 and var line)
-        {
-            output.Write(data[..line].TrimEnd((byte)'\r'));
-            output.Write("\ndata: "u8);
-            data = data[(line + 1)..];
-        }
-        output.Write(data);
-        output.Write("\n\n"u8);
-    }
-
-    private static void WriteDelta(PipeWriter output, ReadOnlySpan<byte> text)
-    {
-        output.Write("event: message.delta\ndata: "u8);
-        using (var json = new Utf8JsonWriter(output, Json.WriterOptions))
-        {
-            json.WriteStartObject();
-            json.WriteString("text"u8, text);
-            json.WriteEndObject();
-        }
-        output.Write("\n\n"u8);
     }
 }

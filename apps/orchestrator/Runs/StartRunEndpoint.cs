@@ -10,6 +10,7 @@ using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Orchestrator.Workflows;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -28,6 +29,8 @@ internal sealed record StartRunRequest
     /// <summary>The workflow's inputs.</summary>
     public JsonElement? Inputs { get; init; }
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+    /// <summary>Is told of this run, beside the tenant's webhook endpoints.</summary>
+    public RunWebhook? Webhook { get; init; }
 }
 
 /// <summary>POST /api/v1/runs.</summary>
@@ -37,11 +40,11 @@ internal static class StartRunEndpoint
     private const int MaxMessageLength = 1_000_000;
 
     public static async Task<Results<Accepted<RunView>, Ok<RunView>, ProblemHttpResult>> StartAsync(HttpContext http, StartRunRequest body, double? wait, AgentCatalogue agents, IWorkflowSource workflows,
-        RunEngine engine, RunOutcomes outcomes, IRunStore store, TimeProvider time, CancellationToken cancellationToken)
+        RunEngine engine, RunOutcomes outcomes, IRunStore store, RunWebhooks webhooks, WebhookChecks checks, TimeProvider time, CancellationToken cancellationToken)
     {
         Caller caller = http.GetCaller();
         if (wait is < 0 or > MaxWait) return Problems.Invalid("wait", $"must be between 0 and {MaxWait} seconds.");
-        if (Check(body) is { Count: > 0 } errors) return Problems.Invalid(errors);
+        if (Check(body, checks) is { Count: > 0 } errors) return Problems.Invalid(errors);
         CompiledAgent? agent = null;
         WorkflowVersion? workflow = null;
         if (body.Agent is { } reference)
@@ -57,8 +60,10 @@ internal static class StartRunEndpoint
             if (workflow.Definition.Inputs is { } shape && shape.Check(body.Inputs ?? Empty) is { Count: > 0 } wrong) return Problems.Invalid(new Dictionary<string, string[]> { ["inputs"] = [.. wrong] });
         }
         string? key = http.Request.IdempotencyKey();
-        StartedRun started = await engine.StartAsync(new RunRequest
+        string runId = Ids.New("run", time);
+        var request = new RunRequest
         {
+            RunId = runId,
             Caller = caller,
             Agent = agent,
             Workflow = workflow,
@@ -75,9 +80,14 @@ internal static class StartRunEndpoint
             IdempotencyKey = key,
             RequestHash = key is null ? null : Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(body, ConversationJson.Default.StartRunRequest))),
             Metadata = body.Metadata is { Count: > 0 } metadata ? JsonSerializer.Serialize(metadata, ConversationJson.Default.IReadOnlyDictionaryStringString) : null,
-        });
+        };
+        // Made here, it is shown once; of a repetition the first answer had it.
+        string? secret = body.Webhook is { Secret: null } ? WebhookSecrets.New() : null;
+        StartedRun started = body.Webhook is not { } webhook ? await engine.StartAsync(request)
+            : await webhooks.AroundAsync(caller.TenantId, runId, webhook with { Secret = webhook.Secret ?? secret }, () => engine.StartAsync(request));
         RunRecord run = started.Outcome?.Run ?? await WaitAsync(started, wait ?? 0, outcomes, store, time, cancellationToken);
-        return run.IsFinal ? TypedResults.Ok(RunView.Of(run)) : TypedResults.Accepted($"/api/v1/runs/{run.Id}", RunView.Of(run));
+        RunView view = RunView.Of(run) with { WebhookSecret = run.Id == runId ? secret : null };
+        return run.IsFinal ? TypedResults.Ok(view) : TypedResults.Accepted($"/api/v1/runs/{run.Id}", view);
     }
 
     private static JsonElement Empty { get; } = JsonSerializer.SerializeToElement(new { });
@@ -98,9 +108,9 @@ internal static class StartRunEndpoint
         return await store.FindAsync(started.Run.TenantId, started.Run.Id) ?? started.Run;
     }
 
-    private static Dictionary<string, string[]> Check(StartRunRequest body)
+    private static Dictionary<string, string[]> Check(StartRunRequest body, WebhookChecks checks)
     {
-        var errors = new Dictionary<string, string[]>();
+        Dictionary<string, string[]> errors = body.Webhook is { } webhook ? checks.Check(webhook.Url, null, webhook.Events, webhook.Secret, "webhook.") : [];
         if (body.Agent is null == body.Workflow is null) errors["agent"] = ["give either 'agent' or 'workflow'."];
         if (body.Agent is not null && string.IsNullOrWhiteSpace(body.Message)) errors["message"] = ["is required with an agent."];
         if (body.Message?.Length > MaxMessageLength) errors["message"] = [$"may have {MaxMessageLength} characters."];

@@ -1,3 +1,4 @@
+using MultiAgent.Contracts.Clients;
 using MultiAgent.Workflows;
 
 namespace MultiAgent.Orchestrator.Workflows;
@@ -10,6 +11,9 @@ internal interface IWorkflowSource
 {
     /// <summary>A workflow by its slug and, after the at sign of a reference, a label or number; without it the version with the label <c>production</c>.</summary>
     ValueTask<WorkflowVersion?> FindAsync(string tenantId, string slug, string? selector, CancellationToken cancellationToken);
+
+    /// <summary>The tenant's workflows by slug, at most 1000.</summary>
+    ValueTask<IReadOnlyList<AgentSummary>> ListAsync(string tenantId, CancellationToken cancellationToken);
 
     /// <summary>The version that a run began with, whatever became of the workflow since.</summary>
     ValueTask<WorkflowVersion?> FindVersionAsync(string tenantId, string workflowId, int version, CancellationToken cancellationToken);

@@ -6,3 +6,5 @@ GRANT SELECT, INSERT ON orchestrator.agent_versions, orchestrator.run_events TO 
 GRANT SELECT, INSERT, DELETE ON orchestrator.outbox TO maap_app;
 GRANT SELECT, INSERT, UPDATE ON orchestrator.workflows, orchestrator.workflow_labels TO maap_app;
 GRANT SELECT, INSERT ON orchestrator.workflow_versions TO maap_app;
+GRANT SELECT, INSERT ON orchestrator.response_deletions TO maap_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.webhook_endpoints, orchestrator.webhook_deliveries TO maap_app;

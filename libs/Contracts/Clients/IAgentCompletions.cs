@@ -15,7 +15,7 @@ public interface IAgentCompletions
     /// </summary>
     ValueTask<IAgentCompletion> CompleteAsync(AgentCompletionRequest request, CancellationToken cancellationToken);
 
-    /// <summary>The agents that the caller may name as <c>agent/&lt;slug&gt;</c>, for the list of models.</summary>
+    /// <summary>The agents and workflows that the caller may name as <c>agent/&lt;slug&gt;</c> and <c>workflow/&lt;slug&gt;</c>, for the list of models.</summary>
     ValueTask<IReadOnlyList<AgentSummary>> ListAsync(Caller caller, CancellationToken cancellationToken);
 }
 
@@ -24,7 +24,13 @@ public sealed record AgentCompletionRequest
 {
     public required Caller Caller { get; init; }
 
-    /// <summary>The agent's slug, optionally with a version label or number: <c>support</c>, <c>support@staging</c>, <c>support@3</c>.</summary>
+    /// <summary>Before the slug of a workflow in <see cref="Agent"/>.</summary>
+    public const string WorkflowPrefix = "workflow/";
+
+    /// <summary>
+    /// The agent's slug, optionally with a version label or number: <c>support</c>, <c>support@staging</c>, <c>support@3</c>. A workflow has its prefix in front:
+    /// <c>workflow/orders</c>.
+    /// </summary>
     public required string Agent { get; init; }
 
     /// <summary>The request as the client sent it: untrusted JSON, already checked to be one object of bounded depth and size.</summary>
@@ -61,5 +67,9 @@ public interface IAgentCompletion : IAsyncDisposable
     int? RetryAfterSeconds { get; }
 }
 
-/// <summary>An agent as shown in lists.</summary>
-public sealed record AgentSummary(string Slug, string Name, DateTimeOffset CreatedAt);
+/// <summary>An agent or a workflow as shown in lists.</summary>
+public sealed record AgentSummary(string Slug, string Name, DateTimeOffset CreatedAt)
+{
+    /// <summary>It is a workflow.</summary>
+    public bool IsWorkflow { get; init; }
+}

@@ -23,5 +23,20 @@ public sealed record RunEnded
     public required DateTimeOffset At { get; init; }
 }
 
+/// <summary>A run asks a person, and waits for the answer.</summary>
+public sealed record ApprovalRequested
+{
+    public required string ApprovalId { get; init; }
+    public required string RunId { get; init; }
+    public required string TenantId { get; init; }
+    /// <summary>Slug of the agent or workflow.</summary>
+    public required string Agent { get; init; }
+    public string? Title { get; init; }
+    /// <summary>The role that a person needs to answer.</summary>
+    public string? Role { get; init; }
+    public DateTimeOffset? ExpiresAt { get; init; }
+    public required DateTimeOffset At { get; init; }
+}
+
 /// <summary>A key was revoked, a user changed, a tenant suspended: whoever caches callers forgets what matches.</summary>
 public sealed record CallerChanged(string TenantId, string? ApiKeyId, string? UserId);

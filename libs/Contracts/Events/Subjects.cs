@@ -21,6 +21,9 @@ public static class Subjects
     /// <inheritdoc cref="RunCompleted"/>
     public const string RunCancelled = "orchestrator.run.cancelled";
 
+    /// <summary>A run waits for a person. Payload: <see cref="Events.ApprovalRequested"/>.</summary>
+    public const string ApprovalRequested = "orchestrator.approval.requested";
+
     /// <summary>A message was judged. Payload: <see cref="Events.FeedbackRecorded"/>.</summary>
     public const string FeedbackRecorded = "feedback.recorded";
 

@@ -59,6 +59,7 @@ public sealed record UsageRecord
 [JsonSerializable(typeof(JourneyBatch))]
 [JsonSerializable(typeof(JourneyChange))]
 [JsonSerializable(typeof(RunEnded))]
+[JsonSerializable(typeof(ApprovalRequested))]
 [JsonSerializable(typeof(FeedbackRecorded))]
 [JsonSerializable(typeof(CallerChanged))]
 [JsonSerializable(typeof(TenantCreated))]

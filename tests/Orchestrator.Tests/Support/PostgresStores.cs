@@ -2,10 +2,12 @@ using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Testing;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
@@ -24,6 +26,8 @@ internal sealed class PostgresStores : IStores
         Waits = new PostgresRunWaits(Schema);
         Conversations = new PostgresConversationStore(Schema);
         Feedback = new PostgresFeedbackStore(Schema, TimeProvider.System);
+        ResponseDeletions = new PostgresResponseDeletions(Schema);
+        Webhooks = new PostgresWebhookStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -37,6 +41,10 @@ internal sealed class PostgresStores : IStores
     public IConversationStore Conversations { get; }
 
     public IFeedbackStore Feedback { get; }
+
+    public IResponseDeletions ResponseDeletions { get; }
+
+    public IWebhookStore Webhooks { get; }
 
     public static async Task<IStores> OpenAsync()
     {

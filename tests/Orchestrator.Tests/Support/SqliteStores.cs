@@ -2,10 +2,12 @@ using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -23,6 +25,8 @@ internal sealed class SqliteStores : IStores
         Waits = new SqliteRunWaits(Database);
         Conversations = new SqliteConversationStore(Database);
         Feedback = new SqliteFeedbackStore(Database, TimeProvider.System);
+        ResponseDeletions = new SqliteResponseDeletions(Database);
+        Webhooks = new SqliteWebhookStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -36,6 +40,10 @@ internal sealed class SqliteStores : IStores
     public IConversationStore Conversations { get; }
 
     public IFeedbackStore Feedback { get; }
+
+    public IResponseDeletions ResponseDeletions { get; }
+
+    public IWebhookStore Webhooks { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

@@ -1,8 +1,10 @@
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
+using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -18,6 +20,10 @@ internal interface IStores : IAsyncDisposable
     IConversationStore Conversations { get; }
 
     IFeedbackStore Feedback { get; }
+
+    IResponseDeletions ResponseDeletions { get; }
+
+    IWebhookStore Webhooks { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();

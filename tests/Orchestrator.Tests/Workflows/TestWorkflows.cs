@@ -1,3 +1,4 @@
+using MultiAgent.Contracts.Clients;
 using System.Collections.Concurrent;
 using MultiAgent.Orchestrator.Workflows;
 using MultiAgent.Workflows;
@@ -30,4 +31,6 @@ internal sealed class TestWorkflows : IWorkflowSource
         slug == _broken ? throw new InvalidOperationException("A fault for a test.") : new(_bySlug.TryGetValue(slug, out WorkflowDefinition? found) ? new WorkflowVersion($"wfl_{slug}", tenantId, slug, 1, found) : null);
 
     public ValueTask<WorkflowVersion?> FindVersionAsync(string tenantId, string workflowId, int version, CancellationToken cancellationToken) => FindAsync(tenantId, workflowId["wfl_".Length..], null, cancellationToken);
+
+    public ValueTask<IReadOnlyList<AgentSummary>> ListAsync(string tenantId, CancellationToken cancellationToken) => new([]);
 }

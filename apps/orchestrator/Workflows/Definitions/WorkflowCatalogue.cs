@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.EntityFrameworkCore;
+using MultiAgent.Contracts.Clients;
 using MultiAgent.Data;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Storage;
@@ -41,6 +42,12 @@ internal sealed class WorkflowCatalogue(ServiceDb<OrchestratorDb> db, Databases 
         string? slug = await context.Workflows.Where(w => w.Id == workflowId).Select(w => w.Slug).SingleOrDefaultAsync(cancellationToken);
         string? source = await context.WorkflowVersions.Where(v => v.WorkflowId == workflowId && v.Number == version).Select(v => v.Source).SingleOrDefaultAsync(cancellationToken);
         return slug is null || source is null ? null : Compile(workflowId, tenantId, slug, version, source);
+    }
+
+    public async ValueTask<IReadOnlyList<AgentSummary>> ListAsync(string tenantId, CancellationToken cancellationToken)
+    {
+        await using OrchestratorDb context = db.Open(tenantId);
+        return await context.Workflows.Where(w => w.DeletedAt == null).OrderBy(w => w.Slug).Take(1000).Select(w => new AgentSummary(w.Slug, w.Slug, w.CreatedAt) { IsWorkflow = true }).ToListAsync(cancellationToken);
     }
 
     /// <summary>Forgets what is kept of a workflow's references. Call it after the change is committed.</summary>

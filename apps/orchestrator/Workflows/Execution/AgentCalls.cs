@@ -14,7 +14,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Agents that answer for a workflow. Each answer is a run of its own, whose key follows from the place: after a crash the same run is found again, and
 /// goes on from its own log.
 /// </summary>
-internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices services, AgentCatalogue agents)
+internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, RunServices services, AgentCatalogue agents)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -42,7 +42,7 @@ internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices servic
         {
             bool known = record.ChildRunId is not null;
             StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, context.Token);
-            Task<RunRecord> answering = OutcomeAsync(started, context.Token);
+            Task<RunRecord> answering = OutcomeAsync(started, path, record, context);
             RunRecord end = await (context.Clock?.OutsideAsync(answering) ?? answering);
             // One that an earlier attempt cancelled, when its time was up, is no answer to this one.
             StepException? failed = end.Status == RunStatus.Completed || (known && end.Status == RunStatus.Cancelled) ? null
@@ -100,9 +100,10 @@ internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices servic
         return await PatientlyAsync(async () => await engine.LookAsync(run), cancellationToken);
     }
 
-    /// <summary>Waits for the end of a run, in whichever process it is; cancels it when the step is.</summary>
-    private async Task<RunRecord> OutcomeAsync(StartedRun started, CancellationToken cancellationToken)
+    /// <summary>Waits for the end of a run, in whichever process it is, and rests while it does; cancels it when the step is.</summary>
+    private async Task<RunRecord> OutcomeAsync(StartedRun started, string path, StepRecord record, StepContext context)
     {
+        CancellationToken cancellationToken = context.Token;
         try
         {
             while (true)
@@ -110,8 +111,10 @@ internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices servic
                 if (started.Outcome is { } known) return known.Run;
                 if (started.Live is { } live && await live.Outcome.WaitAsync(cancellationToken) is { } outcome) return outcome.Run;
                 flow.Live.Abandoned.ThrowIfCancellationRequested();
-                await Task.Delay(Pause, services.Time, cancellationToken);
                 started = await FindAsync(started.Run.Id, cancellationToken);
+                if (started is not { Outcome: null, Live: null }) continue;
+                if (started.Run.Status == RunStatus.Waiting) await waiting.ChildAsync(started.Run, context, path, record);
+                else await Task.Delay(Pause, services.Time, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (!flow.Live.Abandoned.IsCancellationRequested)

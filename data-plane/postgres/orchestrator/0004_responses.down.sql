@@ -1,0 +1,1 @@
+DROP TABLE orchestrator.response_deletions;

@@ -1,0 +1,2 @@
+DROP TABLE orchestrator.webhook_deliveries;
+DROP TABLE orchestrator.webhook_endpoints;
