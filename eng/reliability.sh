@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 export CI=true
 rm -f artifacts/reliability.md
 dotnet test tests/Faults.Tests --nologo --verbosity quiet || failed=1
+# Workflows: a crash at every write of every example, and random workflows under another seed than usual.
+MAAP_FAULTS=all dotnet test tests/Orchestrator.Tests --nologo --verbosity quiet --filter "FullyQualifiedName~ExampleCrashTests|FullyQualifiedName~ExampleKillTests|FullyQualifiedName~StateMachineTests" || failed=1
 [ -f artifacts/reliability.md ] || { echo "eng/reliability.sh: the tests left no table" >&2; exit 1; }
 {
   sed '/<!-- table -->/q' docs/reliability.md

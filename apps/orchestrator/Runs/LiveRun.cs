@@ -115,7 +115,7 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput i
     /// <summary>Starts the run's clock. The token fires when it is stopped or its time is up.</summary>
     public CancellationToken Begin(TimeSpan maxTime, TimeProvider time)
     {
-        var cancellation = new CancellationTokenSource(maxTime, time);
+        CancellationTokenSource cancellation = LongCancellation.After(maxTime, time);
         lock (_lock)
         {
             _cancellation = cancellation;

@@ -100,7 +100,15 @@ internal sealed partial class RunEngine
         if (Find(tenantId, runId) is { } live)
         {
             if (live.Record.Status == RunStatus.Queued && await CancelQueuedAsync(live, cause)) return CancelOutcome.Cancelling;
-            live.Stop(cause);
+            try
+            {
+                // Once it is promised, it holds for whoever takes the run up after a crash.
+                await _services.Leases.RequestCancelAsync(tenantId, runId, cause);
+            }
+            finally
+            {
+                live.Stop(cause);
+            }
             return CancelOutcome.Cancelling;
         }
         if (await _services.Store.FindAsync(tenantId, runId) is not { } run) return CancelOutcome.NotFound;
@@ -204,7 +212,7 @@ internal sealed partial class RunEngine
     public async Task HearAsync(RunSignal signal)
     {
         if (!_live.TryGetValue(signal.RunId, out LiveRun? live)) return;
-        if (signal.Cancel != StopCause.None) await CancelAsync(live.Record.TenantId, signal.RunId, signal.Cancel);
+        if (signal.Cancel != StopCause.None && live.Cause == StopCause.None) await CancelAsync(live.Record.TenantId, signal.RunId, signal.Cancel);
         if (signal.Pause) live.PauseRequested = true;
         if (signal.Started) await BeginAsync(live);
     }

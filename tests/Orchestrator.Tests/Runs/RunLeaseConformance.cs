@@ -52,6 +52,20 @@ public abstract class RunLeaseConformance : StoreTests
     }
 
     [Fact]
+    public async Task TakeUp_OfARunThatWasToBeCancelled_SaysSo()
+    {
+        NewRun run = RunSamples.Run("t1", lease: TimeSpan.Zero), other = RunSamples.Run("t1", lease: TimeSpan.Zero);
+        await Stores.Runs.AcceptAsync(run);
+        await Stores.Runs.AcceptAsync(other);
+
+        Assert.False(await Stores.Leases.RequestCancelAsync("t2", run.Record.Id, StopCause.Requested));
+        Assert.True(await Stores.Leases.RequestCancelAsync("t1", run.Record.Id, StopCause.Requested));
+        IReadOnlyList<TakenRun> taken = await Stores.Leases.TakeUpAsync("p2", Minute, 10);
+
+        Assert.Equal((StopCause.Requested, StopCause.None), (taken.Single(t => t.Run.Id == run.Record.Id).Cancel, taken.Single(t => t.Run.Id == other.Record.Id).Cancel));
+    }
+
+    [Fact]
     public async Task Queue_OfAForsakenConversation_GoesOnInOrder()
     {
         NewRun first = RunSamples.Run("t1", lease: TimeSpan.Zero);

@@ -10,13 +10,19 @@ namespace MultiAgent.Orchestrator.Tests.Support;
 /// <summary>Waits for conditions, with a deadline.</summary>
 internal static class Waiting
 {
-    public static async Task UntilAsync(Func<Task<bool>> condition, string what)
+    public static Task UntilAsync(Func<Task<bool>> condition, string what) => UntilAsync(condition, () => what, TestHost.Deadline, pause: 10);
+
+    /// <param name="condition">Asked until it holds.</param>
+    /// <param name="what">Tells what was waited for, once it is too late.</param>
+    /// <param name="within">Only a failing test waits that long.</param>
+    /// <param name="pause">Milliseconds between two looks.</param>
+    public static async Task UntilAsync(Func<Task<bool>> condition, Func<string> what, TimeSpan within, int pause = 50)
     {
-        using var deadline = new CancellationTokenSource(TestHost.Deadline);
+        using var deadline = new CancellationTokenSource(within);
         while (!await condition())
         {
-            if (deadline.IsCancellationRequested) throw new TimeoutException($"Not reached: {what}");
-            await Task.Delay(10, CancellationToken.None);
+            if (deadline.IsCancellationRequested) throw new TimeoutException($"Not reached: {what()}");
+            await Task.Delay(pause, CancellationToken.None);
         }
     }
 

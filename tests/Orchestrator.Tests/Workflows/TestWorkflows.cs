@@ -9,6 +9,7 @@ namespace MultiAgent.Orchestrator.Tests.Workflows;
 internal sealed class TestWorkflows : IWorkflowSource
 {
     private readonly ConcurrentDictionary<string, WorkflowDefinition> _bySlug = new();
+    private string? _broken;
 
     /// <summary>Adds a workflow by its steps, indented by two.</summary>
     public TestWorkflows Add(string name, string steps, string more = "")
@@ -19,8 +20,15 @@ internal sealed class TestWorkflows : IWorkflowSource
         return this;
     }
 
+    /// <summary>Looking for this workflow fails as a program does that has a fault.</summary>
+    public TestWorkflows Break(string name)
+    {
+        _broken = name;
+        return this;
+    }
+
     public ValueTask<WorkflowVersion?> FindAsync(string tenantId, string slug, string? selector, CancellationToken cancellationToken) =>
-        new(_bySlug.TryGetValue(slug, out WorkflowDefinition? found) ? new WorkflowVersion($"wfl_{slug}", tenantId, slug, 1, found) : null);
+        slug == _broken ? throw new InvalidOperationException("A fault for a test.") : new(_bySlug.TryGetValue(slug, out WorkflowDefinition? found) ? new WorkflowVersion($"wfl_{slug}", tenantId, slug, 1, found) : null);
 
     public ValueTask<WorkflowVersion?> FindVersionAsync(string tenantId, string workflowId, int version, CancellationToken cancellationToken) => FindAsync(tenantId, workflowId["wfl_".Length..], null, cancellationToken);
 

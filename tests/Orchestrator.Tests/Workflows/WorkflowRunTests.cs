@@ -220,6 +220,20 @@ public sealed class WorkflowRunTests : IAsyncLifetime
         Assert.Equal(409, other);
     }
 
+    [Fact]
+    public async Task Fault_OfThePlatform_UndoesAndFails()
+    {
+        _workflows.Add("w", """
+              - {id: done, type: transform, output: 1, compensate: {id: undo, type: transform, output: undone}}
+              - {id: other, type: subworkflow, workflow: broken}
+            """).Break("broken");
+
+        JsonElement run = await RunAsync("w", new { });
+
+        Assert.Equal(("failed", "internal_error"), (run.Text("status"), run.Text("error", "code")));
+        Assert.Contains(await EventsAsync(run.Text("id")), e => e.Text("type") == "step.completed" && e.Text("data", "path") == "/done/undo");
+    }
+
     private async Task<JsonElement> RunAsync(string workflow, object inputs)
     {
         (int status, JsonElement run, _) = await _host.Alpha.PostJsonAsync("/api/v1/runs?wait=20", new { workflow, inputs });

@@ -9,7 +9,7 @@ using MultiAgent.Orchestrator.Workflows;
 namespace MultiAgent.Orchestrator.Runs.Leases;
 
 /// <summary>Takes up runs that nobody holds, and goes on with each from the end of its log.</summary>
-internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunLeases leases, IRunWaits waits, RunOwner owner, AgentCatalogue agents, IWorkflowSource workflows, IOptions<RunsOptions> options, TimeProvider time, ILogger<RunTakeUp> logger)
+internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunLeases leases, IRunWaits waits, RunOwner owner, AgentCatalogue agents, IWorkflowSource workflows, IOptions<RunsOptions> options, RunMetrics metrics, TimeProvider time, ILogger<RunTakeUp> logger)
 {
     private const int Page = 200;
 
@@ -30,6 +30,7 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
                     await ResumeAsync(taken, cancellationToken);
                     if (run is { Status: RunStatus.Queued, ConversationId: not null }) waiting.Add((run.TenantId, run.ConversationId));
                     count++;
+                    metrics.TakenUp("lease");
                 }
                 catch (Exception e) when (e is not OperationCanceledException)
                 {
@@ -52,6 +53,7 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
             try
             {
                 await ResumeAsync(taken, cancellationToken);
+                metrics.TakenUp("wake");
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {

@@ -14,15 +14,16 @@ internal sealed class SqliteRunLeases([FromKeyedServices(OrchestratorModule.Serv
 
     public Task<IReadOnlyList<TakenRun>> TakeUpAsync(string owner, TimeSpan lease, int limit) => database.Writer.WriteAsync<IReadOnlyList<TakenRun>>(session =>
     {
-        SqliteStatement find = session.Prepare("/* all tenants */ " + SqliteRunRows.Select + "WHERE status IN ('queued', 'running') AND lease_owner IS NOT ?1 ORDER BY id LIMIT ?2").Bind(1, owner).Bind(2, limit);
-        var free = new List<(RunRecord Run, bool Pause)>();
-        while (find.Step()) free.Add((SqliteRunRows.Read(find), !find.IsNull(SqliteRunRows.Count + 1)));
-        var taken = new List<TakenRun>(free.Count);
-        foreach ((RunRecord run, bool pause) in free)
+        SqliteStatement find = session
+            .Prepare("/* all tenants */ " + SqliteRunRows.Select + "WHERE status IN ('queued', 'running') AND lease_owner IS NOT ?1 ORDER BY id LIMIT ?2").Bind(1, owner).Bind(2, limit);
+        var taken = new List<TakenRun>();
+        while (find.Step())
         {
-            session.Prepare("UPDATE runs SET lease_owner = ?3, lease_epoch = lease_epoch + 1 WHERE id = ?1 AND tenant_id = ?2").Bind(1, run.Id).Bind(2, run.TenantId).Bind(3, owner).Execute();
-            taken.Add(new TakenRun(run with { LeaseOwner = owner, LeaseEpoch = run.LeaseEpoch + 1 }, StopCause.None, pause));
+            RunRecord run = SqliteRunRows.Read(find);
+            taken.Add(new TakenRun(run with { LeaseOwner = owner, LeaseEpoch = run.LeaseEpoch + 1 }, CancelCauses.Parse(find.TextOrNull(SqliteRunRows.Count)), !find.IsNull(SqliteRunRows.Count + 1)));
         }
+        foreach (RunRecord run in taken.Select(t => t.Run))
+            session.Prepare("UPDATE runs SET lease_owner = ?3, lease_epoch = ?4 WHERE id = ?1 AND tenant_id = ?2").Bind(1, run.Id).Bind(2, run.TenantId).Bind(3, owner).Bind(4, run.LeaseEpoch).Execute();
         return taken;
     });
 
@@ -30,8 +31,10 @@ internal sealed class SqliteRunLeases([FromKeyedServices(OrchestratorModule.Serv
 
     public Task<IReadOnlyList<RunSignal>> SignalsAsync(string owner, IReadOnlyList<string> waiting) => Task.FromResult<IReadOnlyList<RunSignal>>([]);
 
-    // All runs are in this process; one that is not is being left for the next start.
-    public Task<bool> RequestCancelAsync(string tenantId, string runId, StopCause cause) => Task.FromResult(false);
+    // The holder is this process, which hears of it in memory; the next one finds it here.
+    public Task<bool> RequestCancelAsync(string tenantId, string runId, StopCause cause) => database.Writer.WriteAsync(session => session
+        .Prepare("UPDATE runs SET cancel_requested = coalesce(cancel_requested, ?3) WHERE id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running')")
+        .Bind(1, runId).Bind(2, tenantId).Bind(3, CancelCauses.Of(cause)).Execute() > 0);
 
     public Task ReleaseAsync(string owner) => Task.CompletedTask;
 }

@@ -31,17 +31,25 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
         StepRecord record = flow.State.At(path);
         if (record.Status == StepStatus.Completed) return record.Output!.Value;
         if (context.LogOnly) throw new LogEndsException();
+        if (record.Failure is { } failure)
+        {
+            // A crash came between the agent's failure and what the step made of it.
+            record.Failure = null;
+            throw failure;
+        }
         CheckLimits(context);
         while (true)
         {
             bool known = record.ChildRunId is not null;
             StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, context.Token);
-            RunRecord end = await OutcomeAsync(started, path, record, context);
-            JsonElement? answer = await TakeAsync(path, record, context, end);
-            if (answer is { } value) return value;
+            Task<RunRecord> answering = OutcomeAsync(started, path, record, context);
+            RunRecord end = await (context.Clock?.OutsideAsync(answering) ?? answering);
             // One that an earlier attempt cancelled, when its time was up, is no answer to this one.
-            if (known && end.Status == RunStatus.Cancelled) continue;
-            throw new StepException(end.Error?.Code ?? StepCodes.AgentFailed, end.Error?.Message ?? $"The agent's run ended as {RunStatusNames.Of(end.Status)}{(end.Reason is null ? "" : $" ({end.Reason})")}.");
+            StepException? failed = end.Status == RunStatus.Completed || (known && end.Status == RunStatus.Cancelled) ? null
+                : new StepException(end.Error?.Code ?? StepCodes.AgentFailed, end.Error?.Message ?? $"The agent's run ended as {RunStatusNames.Of(end.Status)}{(end.Reason is null ? "" : $" ({end.Reason})")}.");
+            JsonElement? answer = await TakeAsync(path, record, context, end, failed);
+            if (answer is { } value) return value;
+            if (failed is not null) throw failed;
         }
     }
 
@@ -117,14 +125,14 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
         }
     }
 
-    private async Task<JsonElement?> TakeAsync(string path, StepRecord record, StepContext context, RunRecord end)
+    private async Task<JsonElement?> TakeAsync(string path, StepRecord record, StepContext context, RunRecord end, StepException? failed)
     {
         flow.State.Spent(end.Usage, end.CostUsd);
         context.Meter?.Spent(end.Usage, end.CostUsd);
         JsonElement? answer = end.Status == RunStatus.Completed ? await AnswerAsync(end) : null;
         if (answer is { } output) (record.Status, record.Output) = (StepStatus.Completed, output);
         else record.BeginAttempt(record.Attempt + 1);
-        await flow.Journal.AppendAsync(RunEventTypes.ChildCompleted, path, (end, answer), static (json, s) =>
+        await flow.Journal.AppendAsync(RunEventTypes.ChildCompleted, path, (end, answer, failed), static (json, s) =>
         {
             json.WriteString("runId"u8, s.end.Id);
             json.WriteString("status"u8, RunStatusNames.Of(s.end.Status));
@@ -132,6 +140,11 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
             {
                 json.WritePropertyName("output"u8);
                 value.WriteTo(json);
+            }
+            if (s.failed is not null)
+            {
+                json.WriteString("code"u8, s.failed.Code);
+                json.WriteString("message"u8, s.failed.Message);
             }
             RunLog.WriteUsage(json, s.end.Usage, s.end.CostUsd);
         });

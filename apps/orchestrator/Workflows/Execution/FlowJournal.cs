@@ -10,7 +10,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// The log of a workflow's run, written by all strands of it. What several of them add while a write is under way goes with the next one; whoever has
 /// appended may rely on it.
 /// </summary>
-internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log) : IDisposable
+internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log)
 {
     private readonly RunWriter _writer = new(services, live);
     private readonly Lock _lock = new();
@@ -95,8 +95,6 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     }
 
     public Task FlushAsync() => WriteAsync(null, null);
-
-    public void Dispose() => _turn.Dispose();
 
     private void AddLocked<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members) => log.Add(type, (path, state, members), static (json, s) =>
     {

@@ -62,6 +62,8 @@ internal sealed class FlowState
                 break;
             case RunEventTypes.StepRetrying:
                 record.BeginAttempt(root.GetProperty("attempt").GetInt32());
+                foreach ((string inside, StepRecord failed) in _records)
+                    if (failed.Failure is not null && inside.StartsWith($"{path}/", StringComparison.Ordinal)) failed.Failure = null;
                 record.RetryAt = Time(root, "at");
                 break;
             case RunEventTypes.StepCompleted:
@@ -71,7 +73,11 @@ internal sealed class FlowState
             case RunEventTypes.ChildCompleted:
                 if (root.TryGetProperty("usage", out JsonElement usage)) Spent(Read(usage), Cost(usage));
                 if (root.TryGetProperty("output", out JsonElement answer)) (record.Status, record.Output) = (StepStatus.Completed, answer.Clone());
-                else record.BeginAttempt(record.Attempt + 1);
+                else
+                {
+                    record.BeginAttempt(record.Attempt + 1);
+                    record.Failure = Text(root, "code") is { } code ? new StepException(code, Text(root, "message") ?? "") : null;
+                }
                 break;
             case RunEventTypes.SubworkflowStarted:
                 record.Subworkflow = (Text(root, "workflowId")!, root.GetProperty("version").GetInt32());

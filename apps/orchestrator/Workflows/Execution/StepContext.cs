@@ -63,6 +63,9 @@ internal sealed record StepContext
     public DateTimeOffset? Deadline { get; init; }
     public Meter? Meter { get; init; }
 
+    /// <summary>Of the step that is executed; null where nothing is, or before it has begun.</summary>
+    public StepClock? Clock { get; init; }
+
     /// <summary>Workflows around this one, the outermost first.</summary>
     public ImmutableList<string> Workflows { get; init; } = [];
     public required CancellationToken Token { get; init; }

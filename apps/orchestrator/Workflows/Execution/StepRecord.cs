@@ -38,6 +38,9 @@ internal sealed class StepRecord
 
     public string? ChildRunId { get; set; }
 
+    /// <summary>How an agent failed here, as long as the log does not say what the step made of it.</summary>
+    public StepException? Failure { get; set; }
+
     /// <summary>The version of the workflow that the step runs.</summary>
     public (string Id, int Version)? Subworkflow { get; set; }
 

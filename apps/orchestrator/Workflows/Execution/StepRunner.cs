@@ -16,13 +16,14 @@ internal sealed class StepRunner
     private static readonly RetryPolicy Undoing = new() { Attempts = 5 };
 
     private readonly Flow _flow;
+    private readonly RunMetrics _metrics;
     private readonly StepActions _actions;
     private readonly ConcurrentQueue<(Step Step, StepContext Context, string Path, StepRecord Record)> _undoable = new();
     private readonly ConcurrentQueue<string> _names = new();
 
-    public StepRunner(Flow flow, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows)
+    public StepRunner(Flow flow, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows, RunMetrics metrics)
     {
-        _flow = flow;
+        (_flow, _metrics) = (flow, metrics);
         _actions = new StepActions(flow, this, agents, tools, workflows);
     }
 
@@ -105,28 +106,30 @@ internal sealed class StepRunner
         };
         if (own.LogOnly && record.Status != StepStatus.Started) return await LookThroughAsync(step, own, path, record, undoes);
         RetryPolicy retry = undoes && step.Policy.Retry.Attempts == 1 ? Undoing : step.Policy.Retry;
+        using StepClock clock = new StepClock(step, _metrics, _flow.Time).Trace(_flow.Run, path);
+        own = own with { Clock = clock };
         while (true)
         {
             try
             {
-                if (record.RetryAt is { } at) await _flow.Waits.WaitAsync(null, at, own.Token);
+                if (record.RetryAt is { } at) await clock.OutsideAsync(_flow.Waits.WaitAsync(null, at, own.Token));
                 JsonElement? output = await AttemptAsync(step, own, path, record);
                 record.Status = StepStatus.Completed;
-                return await DoneAsync(step, context, path, record, output, undoes);
+                return await DoneAsync(step, context, path, record, output, undoes, clock);
             }
             catch (StepException e) when (!own.LogOnly)
             {
-                if (!e.Retryable || record.Attempt >= retry.Attempts) return await FailedAsync(step, context, path, record, e.Code, e.Message);
+                if (!e.Retryable || record.Attempt >= retry.Attempts) return await FailedAsync(step, context, path, record, e.Code, e.Message, clock);
                 await AgainAsync(path, record, retry, e);
             }
             catch (WorkflowTemplateException e) when (!own.LogOnly)
             {
-                return await FailedAsync(step, context, path, record, StepCodes.Template, e.Message);
+                return await FailedAsync(step, context, path, record, StepCodes.Template, e.Message, clock);
             }
             catch (StepFailedException e) when (!own.LogOnly)
             {
                 // Of a step inside, which has had its attempts.
-                if (record.Attempt >= retry.Attempts) return await FailedAsync(step, context, path, record, e.Code, e.Message);
+                if (record.Attempt >= retry.Attempts) return await FailedAsync(step, context, path, record, e.Code, e.Message, clock);
                 await AgainAsync(path, record, retry, new StepException(e.Code, e.Message));
             }
         }
@@ -138,7 +141,7 @@ internal sealed class StepRunner
         if (step.Policy.Timeout is not { } limit || step is WaitStep || context.LogOnly) return await _actions.ExecuteAsync(step, context, path, record);
         DateTimeOffset end = (record.RetryAt ?? record.StartedAt) + limit;
         TimeSpan left = end - _flow.Time.GetUtcNow();
-        using var timeout = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, _flow.Time);
+        using CancellationTokenSource timeout = LongCancellation.After(left > TimeSpan.Zero ? left : TimeSpan.Zero, _flow.Time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, context.Token);
         try
         {
@@ -170,7 +173,7 @@ internal sealed class StepRunner
         return Fail(step, context, path, record);
     }
 
-    private async Task<(bool, JsonElement?)> DoneAsync(Step step, StepContext context, string path, StepRecord record, JsonElement? output, bool undoes)
+    private async Task<(bool, JsonElement?)> DoneAsync(Step step, StepContext context, string path, StepRecord record, JsonElement? output, bool undoes, StepClock clock)
     {
         record.Output = output;
         record.DoneAt = await _flow.Journal.AppendAsync(RunEventTypes.StepCompleted, path, (step, output), static (json, s) =>
@@ -182,6 +185,7 @@ internal sealed class StepRunner
                 value.WriteTo(json);
             }
         });
+        clock.Ended(null);
         return Take(step, context, path, record, undoes);
     }
 
@@ -209,7 +213,7 @@ internal sealed class StepRunner
         });
     }
 
-    private async Task<(bool, JsonElement?)> FailedAsync(Step step, StepContext context, string path, StepRecord record, string code, string message)
+    private async Task<(bool, JsonElement?)> FailedAsync(Step step, StepContext context, string path, StepRecord record, string code, string message, StepClock clock)
     {
         (record.Status, record.ErrorCode, record.ErrorMessage) = (StepStatus.Failed, code, message);
         await _flow.Journal.AppendAsync(RunEventTypes.StepFailed, path, record, static (json, r) =>
@@ -218,6 +222,7 @@ internal sealed class StepRunner
             json.WriteString("code"u8, r.ErrorCode);
             json.WriteString("message"u8, r.ErrorMessage);
         });
+        clock.Ended(code);
         return Fail(step, context, path, record);
     }
 

@@ -121,7 +121,12 @@ internal sealed class Waiting(Flow flow)
     /// <summary>What came of the wait; null when its time is up.</summary>
     private async Task<WaitResolution?> EndAsync(StepContext context, string path, StepRecord record)
     {
-        if (record.Expired) return null;
+        if (record.Expired)
+        {
+            // Perhaps because the run was being cancelled, and a crash came in between.
+            context.Token.ThrowIfCancellationRequested();
+            return null;
+        }
         if (record.Resolution is { } known) return known;
         WaitEnd end;
         try
@@ -153,7 +158,8 @@ internal sealed class Waiting(Flow flow)
     private async Task<WaitEnd> UntilAsync(string? waitId, DateTimeOffset? until, StepContext context)
     {
         bool bounded = context.Deadline is { } deadline && !(until <= deadline);
-        WaitEnd end = await flow.Waits.WaitAsync(waitId, bounded ? context.Deadline : until, context.Token);
+        Task<WaitEnd> waiting = flow.Waits.WaitAsync(waitId, bounded ? context.Deadline : until, context.Token);
+        WaitEnd end = await (context.Clock?.OutsideAsync(waiting) ?? waiting);
         // The time of something around it is up, which is about to be told.
         if (bounded && end.Resolution is null) await Task.Delay(Timeout.Infinite, context.Token);
         return end;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MultiAgent.Contracts;
 using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Workflows;
 using MultiAgent.Workflows.Templates;
@@ -13,7 +14,10 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// </summary>
 internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRunner steps) : IRunExecution
 {
+    private const string Fault = "The run failed. Quote its id when you report this.";
+
     private readonly WorkflowDefinition _definition = flow.Workflow.Definition;
+    private bool _parked;
 
     public RunOutcome? Outcome { get; private set; }
 
@@ -21,12 +25,11 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
 
     public async Task RunAsync(bool resumed)
     {
-        using FlowJournal journal = flow.Journal;
         DateTimeOffset? deadline = _definition.Limits.MaxSeconds is { } seconds ? flow.Run.CreatedAt.AddSeconds(seconds) : null;
         TimeSpan left = deadline - services.Time.GetUtcNow() ?? Timeout.InfiniteTimeSpan;
         CancellationToken token = flow.Live.Begin(deadline is not null && left < TimeSpan.Zero ? TimeSpan.Zero : left, services.Time);
         flow.Live.Nudged = flow.Waits.Nudge;
-        if (resumed) journal.Resumed();
+        if (resumed) flow.Journal.Resumed();
         var root = new StepContext
         {
             Path = "",
@@ -73,10 +76,15 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
                 : (Reasons.Requested, "The run was cancelled.");
             await UndoAsync(code, message);
         }
+        catch (Exception e) when (e is not (OperationCanceledException or LeaseLostException or StorageUnavailableException or OverloadedException))
+        {
+            // A fault of the platform's own leaves things half done as any other.
+            await UndoAsync(ErrorCodes.InternalError, Fault);
+            throw;
+        }
     }
 
-    public Task FailAsync() => Outcome is not null ? Task.CompletedTask
-        : EndAsync(RunStatus.Failed, null, new RunError(500, ErrorCodes.InternalError, "The run failed. Quote its id when you report this."), null);
+    public Task FailAsync() => Outcome is not null || _parked ? Task.CompletedTask : EndAsync(RunStatus.Failed, null, new RunError(500, ErrorCodes.InternalError, Fault), null);
 
     private async Task<JsonElement?> OutputAsync(StepContext root)
     {
@@ -120,7 +128,7 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
         {
             bool undone = await steps.CompensateAsync(flow.Live.Abandoned);
             await EndAsync(code == Reasons.Requested ? RunStatus.Cancelled : RunStatus.Failed, undone ? code == Reasons.Requested ? code : null : Reasons.CompensationFailed,
-                code == Reasons.Requested ? null : new RunError(422, code, message), null);
+                code == Reasons.Requested ? null : new RunError(code == ErrorCodes.InternalError ? 500 : 422, code, message), null);
         }
         catch (ParkedException)
         {
@@ -128,7 +136,11 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
         }
     }
 
-    private Task ParkAsync() => flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Paused = flow.Live.PauseRequested, Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
+    private Task ParkAsync()
+    {
+        _parked = true;
+        return flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Paused = flow.Live.PauseRequested, Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
+    }
 
     private async Task EndAsync(RunStatus status, string? reason, RunError? error, JsonElement? output)
     {

@@ -23,7 +23,7 @@ internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools,
         var journal = new FlowJournal(services, live, log);
         var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time);
         var children = new AgentCalls(flow, new Waiting(flow), engine, services, agents);
-        var steps = new StepRunner(flow, children, new ToolCalls(flow, services, tools), workflows);
+        var steps = new StepRunner(flow, children, new ToolCalls(flow, services, tools), workflows, services.Metrics);
         return new WorkflowExecution(services, flow, steps);
     }
 }
