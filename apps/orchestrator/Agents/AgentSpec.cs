@@ -30,7 +30,7 @@ internal sealed record AgentSpec
     public AgentLimits? Limits { get; init; }
     /// <summary>Checks before and after the model, in this order.</summary>
     public IReadOnlyList<GuardrailSpec>? Guardrails { get; init; }
-    /// <summary>What a message does that comes while a run of its conversation is active: <c>reject</c> (default), <c>queue</c> or <c>interrupt</c>.</summary>
+    /// <summary>What a message does that comes while a run of its conversation is active: <c>reject</c> (default), <c>queue</c>, <c>interrupt</c> or <c>rollback</c>.</summary>
     public string? OnBusy { get; init; }
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }
 

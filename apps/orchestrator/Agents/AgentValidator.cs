@@ -38,7 +38,7 @@ internal sealed partial class AgentValidator(ToolRegistry registry, TenantTools 
         Range("limits.maxSeconds", spec.Limits?.MaxSeconds, 1, 86_400);
         CheckSoftLimit(spec);
         GuardrailSet.Compile(spec.Guardrails, (member, problem) => Add($"guardrails{member}", problem));
-        if (spec.OnBusy is not (null or "reject" or "queue" or "interrupt")) Add("onBusy", "must be 'reject', 'queue' or 'interrupt'.");
+        if (spec.OnBusy is not (null or "reject" or "queue" or "interrupt" or "rollback")) Add("onBusy", "must be 'reject', 'queue', 'interrupt' or 'rollback'.");
         if (spec.Metadata is { } metadata && (metadata.Count > 16 || metadata.Any(m => m.Key.Length > 64 || m.Value is null || m.Value.Length > 512)))
             Add("metadata", "may have 16 entries, with names of at most 64 and values of at most 512 characters.");
         return errors.ToDictionary(e => e.Key, e => e.Value.ToArray());

@@ -16,6 +16,8 @@ internal enum BusyPolicy
     Reject,
     Queue,
     Interrupt,
+    /// <summary>As <see cref="Interrupt"/>, and what the run before wrote to the conversation is removed, its message included.</summary>
+    Rollback,
 }
 
 /// <summary>
@@ -48,7 +50,7 @@ internal sealed class CompiledAgent
         Spec = spec;
         Instructions = instructions;
         Model = spec.Model ?? (spec.Tier is null ? "auto" : $"auto/{spec.Tier}");
-        OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, _ => BusyPolicy.Reject };
+        OnBusy = spec.OnBusy switch { "queue" => BusyPolicy.Queue, "interrupt" => BusyPolicy.Interrupt, "rollback" => BusyPolicy.Rollback, _ => BusyPolicy.Reject };
         MaxSteps = spec.Limits?.MaxSteps ?? AgentLimits.DefaultMaxSteps;
         MaxTime = TimeSpan.FromSeconds(spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds);
         Guardrails = GuardrailSet.Compile(spec.Guardrails);

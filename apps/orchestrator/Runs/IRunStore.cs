@@ -97,6 +97,9 @@ internal sealed class RunWrite
     public required IReadOnlyList<RunEvent> Events { get; init; }
     public IReadOnlyList<NewMessage> Messages { get; init; } = [];
 
+    /// <summary>What the run wrote to its conversation is removed with this write.</summary>
+    public bool RemovesMessages { get; init; }
+
     /// <summary>The run's final row, when this write ends it.</summary>
     public RunRecord? End { get; init; }
 

@@ -14,6 +14,8 @@ internal enum StopCause
     ClientGone,
     /// <summary>A newer message of the conversation took its place.</summary>
     Superseded,
+    /// <summary>As <see cref="Superseded"/>, and what it wrote to the conversation goes with it.</summary>
+    RolledBack,
     /// <summary>The process ends; the run stays unfinished and the next start takes it up.</summary>
     Shutdown,
     /// <summary>Another process works on the run now, or may soon: this one must not.</summary>

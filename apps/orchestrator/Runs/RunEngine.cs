@@ -365,7 +365,7 @@ internal sealed partial class RunEngine
         var live = new LiveRun(waiting, request.Agent, request.Input) { LastProgress = _services.Time.GetTimestamp() };
         _live[waiting.Id] = live;
         live.Publish(run.Accepted);
-        foreach (string other in queued.Superseded) await CancelAsync(waiting.TenantId, other, StopCause.Superseded);
+        foreach (string other in queued.Superseded) await CancelAsync(waiting.TenantId, other, run.OnBusy == BusyPolicy.Rollback ? StopCause.RolledBack : StopCause.Superseded);
         // The run before it may have ended while this one was being accepted, and may have promoted it already.
         if (_early.TryRemove(waiting.Id, out _)) await BeginAsync(live);
         else await StartNextAsync(waiting.TenantId, waiting.ConversationId!);
@@ -374,7 +374,7 @@ internal sealed partial class RunEngine
 
     private async Task<bool> CancelQueuedAsync(LiveRun live, StopCause cause)
     {
-        RunRecord end = live.Record with { Status = RunStatus.Cancelled, Reason = cause == StopCause.Superseded ? "interrupted" : "requested", EndedAt = _services.Time.GetUtcNow() };
+        RunRecord end = live.Record with { Status = RunStatus.Cancelled, Reason = cause switch { StopCause.Superseded => "interrupted", StopCause.RolledBack => RunExecution.RolledBack, _ => "requested" }, EndedAt = _services.Time.GetUtcNow() };
         var log = new RunLog(live.Record, _services.Time, live.StoredBefore > 0 ? live.StoredBefore : 1);
         log.Ended(end);
         List<RunEvent> events = log.Take();

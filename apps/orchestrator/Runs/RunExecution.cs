@@ -18,6 +18,9 @@ namespace MultiAgent.Orchestrator.Runs;
 /// </summary>
 internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveRun live, RunState state, RunLog log) : IRunExecution
 {
+    /// <summary>Why a run ended whose messages were removed for a newer one's.</summary>
+    public const string RolledBack = "rolled_back";
+
     private const int HistoryLimit = 400;
 
     private static readonly Guarded Unguarded = new("", null, []);
@@ -64,7 +67,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         {
             if (live.Cause is StopCause.Shutdown or StopCause.LeaseLost) throw new OperationCanceledException(_token);
             if (live.Cause == StopCause.None) await StopAsync("max_seconds", default);
-            else await CancelAsync(live.Cause switch { StopCause.ClientGone => "client_disconnected", StopCause.Superseded => "interrupted", _ => "requested" });
+            else await CancelAsync(live.Cause switch { StopCause.ClientGone => "client_disconnected", StopCause.Superseded => "interrupted", StopCause.RolledBack => RolledBack, _ => "requested" });
         }
         catch (ModelException e)
         {
@@ -376,7 +379,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     {
         FinalMessage? message = null;
         // What the user has seen of the answer stays in the conversation.
-        if (live.TextSoFar() is { Length: > 0 } partial)
+        if (reason != RolledBack && live.TextSoFar() is { Length: > 0 } partial)
         {
             message = Message(partial, "stop", null);
             log.MessageCompleted(message, state.Usage, state.CostUsd, partial: true, partial);
@@ -417,7 +420,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
         log.Ended(end);
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), ClosedWaits = [.. state.Pending.Select(p => p.WaitId)] });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), RemovesMessages = reason == RolledBack, ClosedWaits = [.. state.Pending.Select(p => p.WaitId)] });
         _messages.Clear();
         live.Publish(events);
         Outcome = new RunOutcome(end, message);

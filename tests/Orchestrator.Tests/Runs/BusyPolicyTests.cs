@@ -92,6 +92,22 @@ public sealed class BusyPolicyTests
     }
 
     [Fact]
+    public async Task Rollback_SecondMessage_TakesTheFirstOutOfTheConversation()
+    {
+        await using TestHost host = await StartAsync("rollback");
+        (string conversation, Task<(int, JsonElement Body, HttpResponseMessage)> first) = await BeginAsync(host);
+        host.Model.Default = (_, _) => Task.FromResult(FakeAnswer.Says("Second answer"));
+
+        (int status, JsonElement second, _) = await host.Alpha.PostJsonAsync("/api/v1/chat", new { agent = "helper", message = "Two", conversationId = conversation });
+        (_, JsonElement messages, _) = await host.Alpha.GetJsonAsync($"/api/v1/conversations/{conversation}/messages");
+
+        Assert.Equal((200, "Second answer"), (status, second.Text("message", "content")));
+        Assert.Equal(("cancelled", "rolled_back"), ((await first).Body.Text("status"), (await first).Body.Text("reason")));
+        Assert.Equal(["Two", "Second answer"], messages.GetProperty("data").EnumerateArray().Select(m => m.Text("content")));
+        Assert.Equal(["system", "user"], host.Model.Requests.Last().Roles);
+    }
+
+    [Fact]
     public async Task Tenant_AtItsLimitOfRuns_Is429WithRetryAfter()
     {
         await using TestHost host = await StartAsync("reject");

@@ -14,6 +14,22 @@ public abstract class RunStoreConformance : StoreTests
     private IRunStore Store => Stores.Runs;
 
     [Fact]
+    public async Task End_ThatRemovesMessages_LeavesThoseOfOtherRuns()
+    {
+        NewRun first = RunSamples.Run("t1", text: "one");
+        await Stores.Runs.AcceptAsync(first);
+        await Stores.Runs.AppendAsync(RunSamples.End(first));
+        NewRun second = RunSamples.Run("t1", first.Record.ConversationId, text: "two");
+        await Stores.Runs.AcceptAsync(second);
+        RunWrite end = RunSamples.End(second);
+        await Stores.Runs.AppendAsync(new RunWrite { Run = end.Run, Events = end.Events, End = end.End, RemovesMessages = true, Messages = [new NewMessage(Contracts.Ids.New("msg", RunSamples.At), "assistant", true, "\"late\""u8.ToArray(), RunSamples.At)] });
+
+        IReadOnlyList<byte[]> left = await Stores.Runs.HistoryAsync("t1", first.Record.ConversationId!, "run_none", 10);
+
+        Assert.Equal(["\"one\""], left.Select(System.Text.Encoding.UTF8.GetString));
+    }
+
+    [Fact]
     public async Task Accept_NewRun_IsThereWithItsEvents()
     {
         NewRun run = RunSamples.Run("t1");

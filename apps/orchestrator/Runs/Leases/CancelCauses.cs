@@ -3,7 +3,7 @@ namespace MultiAgent.Orchestrator.Runs.Leases;
 /// <summary>Names of the causes that one process passes to another.</summary>
 internal static class CancelCauses
 {
-    public static string Of(StopCause cause) => cause == StopCause.Superseded ? "superseded" : "requested";
+    public static string Of(StopCause cause) => cause switch { StopCause.Superseded => "superseded", StopCause.RolledBack => "rolled_back", _ => "requested" };
 
-    public static StopCause Parse(string? name) => name switch { null => StopCause.None, "superseded" => StopCause.Superseded, _ => StopCause.Requested };
+    public static StopCause Parse(string? name) => name switch { null => StopCause.None, "superseded" => StopCause.Superseded, "rolled_back" => StopCause.RolledBack, _ => StopCause.Requested };
 }

@@ -49,6 +49,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunStatements.AppendFenced(batch, write.Run, write.Events, "'queued', 'running'", () => new LeaseLostException(write.Run.Id));
         if (write.End is { } end) PostgresRunStatements.End(batch, end);
         PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
+        if (write.RemovesMessages) batch.Add("DELETE FROM orchestrator.messages WHERE conversation_id = $3::text AND run_id = $1 AND tenant_id = $2", write.Run.Id, write.Run.TenantId, write.Run.ConversationId);
         PostgresRunWaits.Write(batch, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
@@ -167,7 +168,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
                 PostgresRunStatements.Append(batch, record, waits ? run.Accepted : [.. run.Accepted, .. run.Started]);
                 if (!waits) PostgresRunStatements.AddMessages(batch, record, run.Messages);
                 await session.ExecuteAllAsync(batch);
-                return waits ? new AcceptOutcome.Queued(run.OnBusy == BusyPolicy.Interrupt ? active : []) : AcceptOutcome.Started.Instance;
+                return waits ? new AcceptOutcome.Queued(run.OnBusy is BusyPolicy.Interrupt or BusyPolicy.Rollback ? active : []) : AcceptOutcome.Started.Instance;
             });
         }
         catch (ConversationMissing)

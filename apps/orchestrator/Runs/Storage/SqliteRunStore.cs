@@ -123,7 +123,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         Append(session, record, run.Accepted, []);
         if (!waits) Append(session, record, run.Started, run.Messages);
         if (!waits) return AcceptOutcome.Started.Instance;
-        return new AcceptOutcome.Queued(run.OnBusy == BusyPolicy.Interrupt ? superseded : []);
+        return new AcceptOutcome.Queued(run.OnBusy is BusyPolicy.Interrupt or BusyPolicy.Rollback ? superseded : []);
     }
 
     private static bool IsHandled(SqliteSession session, RunRecord run)
@@ -174,6 +174,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
     private static void Append(SqliteSession session, RunWrite write)
     {
         Append(session, write.Run, write.Events, write.Messages);
+        if (write.RemovesMessages) session.Prepare("DELETE FROM messages WHERE conversation_id = ?3 AND run_id = ?1 AND tenant_id = ?2").Bind(1, write.Run.Id).Bind(2, write.Run.TenantId).Bind(3, write.Run.ConversationId).Execute();
         SqliteRunWaits.Write(session, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(session, asked);
         if (write.Event is { } told) Outbox.Add(session, told);
