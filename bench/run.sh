@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the gateway beside bare YARP and Portkey. Usage: bench/run.sh [--seconds N] [--only json,stream,...]
+# Measures the gateway beside bare YARP and Portkey, and agent runs beside other agent servers. Usage: bench/run.sh [--seconds N] [--only json,stream,...]
 # Installs what is missing (wrk, node and npm through apt-get, Portkey through npm), builds in Release, runs, reports.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +12,7 @@ mkdir -p "$artifacts"
 install_tools() {
   local packages=()
   command -v wrk >/dev/null || packages+=(wrk)
-  if wants portkey; then
+  if wants portkey || wants peers; then
     command -v node >/dev/null || packages+=(nodejs)
     command -v npm >/dev/null || packages+=(npm)
   fi
@@ -40,6 +40,16 @@ JSON
     { rm -rf "$folder"; echo "Portkey could not be installed; it will be reported as missing." >&2; }
 }
 
+# Other agent servers, at the versions of bench/peers/package-lock.json; Mastra's is bundled by its own tool.
+install_peers() {
+  local folder=$artifacts/peers
+  mkdir -p "$folder"
+  cp -r bench/peers/. "$folder"
+  [ -f "$folder/.mastra/output/index.mjs" ] && return
+  (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 && MASTRA_TELEMETRY_DISABLED=1 npx mastra build >&2) ||
+    echo "The other agent servers could not be installed; those will be reported as missing." >&2
+}
+
 publish() { # project, folder
   [ -d "$1" ] || { rm -rf "${bin:?}/$2"; return 0; }
   echo "Building $1" >&2
@@ -63,6 +73,7 @@ done
 
 install_tools
 wants portkey && install_portkey
+wants peers && install_peers
 publish bench/AllocationProbe probe
 publish bench/FakeProvider fake-provider
 publish bench/Yarp yarp

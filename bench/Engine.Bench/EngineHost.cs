@@ -77,7 +77,7 @@ internal sealed class EngineHost : IAsyncDisposable
     public async Task<RunRecord> RunAsync(string workflow)
     {
         StartedRun started = await StartAsync(workflow);
-        RunRecord run = started.Outcome?.Run ?? (await started.Live!.Outcome)!.Run;
+        RunRecord run = (await Services.GetRequiredService<RunOutcomes>().WaitAsync(started, default))!.Run;
         return run.Status == RunStatus.Completed ? run : throw new InvalidOperationException($"{run.Id}: {run.Status} {run.Error}");
     }
 

@@ -4,7 +4,7 @@ namespace MultiAgent.Bench.Gateway;
 
 internal sealed record BenchOptions
 {
-    public static readonly string[] AllScenarios = ["json", "stream", "paced", "open", "abort", "agent", "portkey", "production", "memory"];
+    public static readonly string[] AllScenarios = ["json", "stream", "paced", "open", "abort", "agent", "peers", "portkey", "production", "memory"];
 
     public const string Usage =
         """
@@ -13,7 +13,7 @@ internal sealed record BenchOptions
           --warmup N       seconds of load before the first round of a scenario (default 20)
           --rounds N       rounds, each running all candidates in turn (default 3)
           --connections N  connections of the closed loop (default 64)
-          --only LIST      of json,stream,paced,open,abort,agent,portkey,production,memory (default all)
+          --only LIST      of json,stream,paced,open,abort,agent,peers,portkey,production,memory (default all)
         """;
 
     public int Seconds { get; init; } = 10;

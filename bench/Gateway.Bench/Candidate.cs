@@ -19,6 +19,9 @@ internal sealed record Candidate
     /// <summary>Answers 200 once the server takes requests.</summary>
     public string ReadyPath { get; init; } = "/";
 
+    /// <summary>Where requests go.</summary>
+    public string ChatPath { get; init; } = "/v1/chat/completions";
+
     public string Model { get; init; } = "bench-model";
 
     public bool IsDotNet { get; init; }
@@ -28,7 +31,7 @@ internal sealed record Candidate
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
     public ChatRequest Chat(bool stream, string? model = null) =>
-        new(new Uri(Address, "/v1/chat/completions"), Headers, ChatBody(model ?? Model, stream));
+        new(new Uri(Address, ChatPath), Headers, ChatBody(model ?? Model, stream));
 
     private static byte[] ChatBody(string model, bool stream) => Encoding.UTF8.GetBytes(
         $$"""{"model":"{{model}}",{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"system","content":"You are a helpful assistant of a company that sells tea. Answer briefly and name the source."},{"role":"user","content":"How long does an order to Hue take, and what does it cost if it is heavier than two kilograms?"}],"temperature":0.2,"max_tokens":200}""");

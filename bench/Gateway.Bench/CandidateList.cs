@@ -11,6 +11,8 @@ internal static class CandidateList
     public const string Platform = "platform";
     public const string Portkey = "portkey";
     public const string Production = "production";
+    public const string LangGraph = "langgraph";
+    public const string Mastra = "mastra";
 
     private const string ApiKey = "maap_bench_8f3b1c9e5a7d42608f3b1c9e5a7d4260";
 
@@ -63,7 +65,11 @@ internal static class CandidateList
             },
         };
 
-        return new[] { direct, yarp, platform, portkey }.ToDictionary(candidate => candidate.Name);
+        var peers = Path.Combine(artifacts, "peers");
+        var langGraph = Node(LangGraph, Path.Combine(peers, "langgraph.mjs"), provider);
+        var mastra = Node(Mastra, Path.Combine(peers, ".mastra", "output", "index.mjs"), provider) with { ReadyPath = "/api/agents", ChatPath = "/api/agents/bench/generate" };
+
+        return new[] { direct, yarp, platform, portkey, langGraph, mastra }.ToDictionary(candidate => candidate.Name);
     }
 
     /// <summary>A published .NET server: its folder holds one deps.json, which names the assembly to start.</summary>
@@ -79,6 +85,28 @@ internal static class CandidateList
             Requires = assembly,
             Address = address,
             IsDotNet = true,
+        };
+    }
+
+    /// <summary>An agent server of <c>bench/peers</c>.</summary>
+    private static Candidate Node(string name, string script, Uri provider)
+    {
+        var address = FreeAddress();
+        return new Candidate
+        {
+            Name = name,
+            Command = "node",
+            Arguments = [script],
+            Requires = script,
+            Address = address,
+            Environment = new Dictionary<string, string>
+            {
+                ["NODE_ENV"] = "production",
+                ["PORT"] = address.Port.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                ["MASTRA_HOST"] = "127.0.0.1",
+                ["MASTRA_TELEMETRY_DISABLED"] = "1",
+                ["PROVIDER"] = new Uri(provider, "/v1").ToString(),
+            },
         };
     }
 

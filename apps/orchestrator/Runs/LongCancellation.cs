@@ -5,12 +5,14 @@ internal sealed class LongCancellation : CancellationTokenSource
 {
     private static readonly TimeSpan Longest = TimeSpan.FromDays(40);
 
+    private readonly TimeSpan _after;
+    private readonly TimeProvider _time;
+    private readonly long _begun;
     private readonly ITimer _timer;
-    private TimeSpan _left;
 
     private LongCancellation(TimeSpan after, TimeProvider time)
     {
-        _left = after;
+        (_after, _time, _begun) = (after, time, time.GetTimestamp());
         _timer = time.CreateTimer(static state => ((LongCancellation)state!).Tick(), this, Longest, Timeout.InfiniteTimeSpan);
     }
 
@@ -25,11 +27,11 @@ internal sealed class LongCancellation : CancellationTokenSource
 
     private void Tick()
     {
-        _left -= Longest;
+        TimeSpan left = _after - _time.GetElapsedTime(_begun);
         try
         {
-            if (_left <= TimeSpan.Zero) Cancel();
-            else _timer.Change(_left < Longest ? _left : Longest, Timeout.InfiniteTimeSpan);
+            if (left <= TimeSpan.Zero) Cancel();
+            else _timer.Change(left < Longest ? left : Longest, Timeout.InfiniteTimeSpan);
         }
         catch (ObjectDisposedException)
         {

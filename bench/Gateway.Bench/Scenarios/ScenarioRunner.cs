@@ -26,6 +26,7 @@ internal sealed class ScenarioRunner(
             await ClosedAsync("portkey-json", "Beside Portkey: JSON, closed loop", WithPortkey, stream: false, cancellationToken),
             await ClosedAsync("portkey-stream", "Beside Portkey: streams, closed loop", WithPortkey, stream: true, cancellationToken),
         ],
+        "peers" => [await PeersAsync(cancellationToken)],
         "production" => await ProductionAsync(cancellationToken),
         "memory" => [await MemoryScenario.RunAsync(candidates, provider, options, cancellationToken)],
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "Unknown scenario."),
@@ -101,18 +102,29 @@ internal sealed class ScenarioRunner(
     {
         await SetPaceAsync(0, cancellationToken);
         using var arena = new Arena(candidates, provider, options);
-        var contestant = await arena.EnterAsync(CandidateList.Platform, candidate => candidate.Chat(stream: false), cancellationToken);
-        if (contestant.Problem is null)
-        {
-            contestant = contestant with
-            {
-                Request = contestant.Server!.Candidate.Chat(stream: false, AgentSetup.Model),
-                Problem = await AgentSetup.PrepareAsync(contestant.Server.Candidate, cancellationToken),
-            };
-        }
         return new ScenarioResult(
             "agent", $"One-step agent runs, closed loop, {options.Connections} connections (a request is a run)", Layout.ClosedLoop,
-            await Interleaved.RunAsync([contestant], WrkAsync, WrkAsync, options, cancellationToken));
+            await Interleaved.RunAsync([await EnterAgentAsync(arena, cancellationToken)], WrkAsync, WrkAsync, options, cancellationToken));
+    }
+
+    private async Task<ScenarioResult> PeersAsync(CancellationToken cancellationToken)
+    {
+        await SetPaceAsync(0, cancellationToken);
+        using var arena = new Arena(candidates, provider, options);
+        List<Contestant> contestants = [await EnterAgentAsync(arena, cancellationToken), .. await EnterAsync(arena, [CandidateList.LangGraph, CandidateList.Mastra], candidate => candidate.Chat(stream: false), cancellationToken)];
+        return new ScenarioResult(
+            "peers", $"One-step agent runs beside other agent servers, closed loop, {options.Connections} connections (a request is a run; only the platform's are stored durably)", Layout.ClosedLoop,
+            await Interleaved.RunAsync(contestants, WrkAsync, WrkAsync, options, cancellationToken));
+    }
+
+    private static async Task<Contestant> EnterAgentAsync(Arena arena, CancellationToken cancellationToken)
+    {
+        var contestant = await arena.EnterAsync(CandidateList.Platform, candidate => candidate.Chat(stream: false), cancellationToken);
+        return contestant.Problem is not null ? contestant : contestant with
+        {
+            Request = contestant.Server!.Candidate.Chat(stream: false, AgentSetup.Model),
+            Problem = await AgentSetup.PrepareAsync(contestant.Server.Candidate, cancellationToken),
+        };
     }
 
     private static async Task<IReadOnlyList<Contestant>> EnterAsync(

@@ -53,8 +53,7 @@ public sealed class StateMachineTests
             await using TestHost second = await StartAsync(Beside(folder, "second")), third = await StartAsync(Beside(folder, "third"));
             await DisturbedAsync(first, second, third, fuse, cases);
             fuse.Remove();
-            foreach (TestHost host in (TestHost[])[first, second, third])
-                foreach (LiveRun live in host.Services.GetRequiredService<RunEngine>().Active) host.Services.GetRequiredService<RunEngine>().Lose(live);
+            foreach (TestHost host in (TestHost[])[first, second, third]) await PutAwayAsync(host);
         }
         finally
         {
@@ -85,11 +84,26 @@ public sealed class StateMachineTests
         {
             services.AddSingleton<IWorkflowSource>(_workflows);
             services.AddSingleton<ITool>(_tool);
-            services.PostConfigure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(60));
+            services.PostConfigure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(20));
             // Runs are lost all the time here.
             services.PostConfigure<LoggerFilterOptions>(options => options.MinLevel = LogLevel.None);
             fuse?.AddTo(services, postgres: false);
         });
+    }
+
+    // What a host still has to do is of no interest; that it takes long on a busy machine neither.
+    private static async Task PutAwayAsync(TestHost host)
+    {
+        RunEngine engine = host.Services.GetRequiredService<RunEngine>();
+        foreach (LiveRun live in engine.Active) engine.Lose(live);
+        try
+        {
+            await host.StopAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The time for it is up.
+        }
     }
 
     private async Task UndisturbedAsync(TestHost host, Fuse fuse, Case[] cases)
