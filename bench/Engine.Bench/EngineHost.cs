@@ -123,6 +123,8 @@ internal sealed class BenchWorkflows : IWorkflowSource
 
     public ValueTask<WorkflowVersion?> FindAsync(string tenantId, string slug, string? selector, CancellationToken cancellationToken) => new(_bySlug.GetValueOrDefault(slug));
 
+    public ValueTask<IReadOnlyList<AgentSummary>> ListAsync(string tenantId, CancellationToken cancellationToken) => new([]);
+
     public ValueTask<WorkflowVersion?> FindVersionAsync(string tenantId, string workflowId, int version, CancellationToken cancellationToken) => new(_bySlug.GetValueOrDefault(workflowId["wfl_".Length..]));
 
     private void Add(string name, string steps, string more = "")

@@ -56,5 +56,5 @@ internal sealed class ZeroTool : ITool
 
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-    public Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) => Task.FromResult("""{"done":true}""");
+    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) => Task.FromResult(new ToolResult("""{"done":true}"""));
 }

@@ -30,7 +30,7 @@ internal sealed class EffectTool : ITool
 
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-    public async Task<string> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
     {
         string what = arguments.GetProperty("what").GetString()!, key = context.IdempotencyKey;
         switch (what.Split(' ')[0])
