@@ -11,6 +11,8 @@ internal sealed class RunInput
     public const string CompletionSurface = "completion";
     public const string RunSurface = "run";
     public const string StepSurface = "step";
+    public const string McpSurface = "mcp";
+    public const string A2aSurface = "a2a";
     public const string ResponseSurface = "response";
 
     /// <summary>The new message of a conversation; null for a completion.</summary>
