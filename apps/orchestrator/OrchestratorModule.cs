@@ -22,6 +22,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Webhooks;
@@ -60,6 +61,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
         services.AddResponses();
         services.AddWebhooks();
+        services.AddSchedules();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
@@ -78,6 +80,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapFeedback();
         routes.MapResponses();
         routes.MapWebhooks();
+        routes.MapSchedules();
     }
 
     private static void AddAgents(IServiceCollection services)

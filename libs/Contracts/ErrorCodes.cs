@@ -55,6 +55,7 @@ public static class ErrorCodes
     public const string ToolFailed = "tool_failed";
     public const string ToolSourceUnreadable = "tool_source_unreadable";
     public const string ApprovalNotOpen = "approval_not_open";
+    public const string ApprovalArgumentsChanged = "approval_arguments_changed";
     public const string MissingRole = "missing_role";
     public const string PreviousResponseNotFound = "previous_response_not_found";
     public const string RunActive = "run_active";

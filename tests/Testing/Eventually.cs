@@ -5,7 +5,7 @@ namespace MultiAgent.Testing;
 /// <summary>Waits for a condition with one generous deadline; no test sleeps for a fixed time.</summary>
 public static class Eventually
 {
-    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     public static async Task TrueAsync(Func<Task<bool>> condition, string what)
     {

@@ -89,8 +89,15 @@ public sealed class FaultProxy : IAsyncDisposable
         }
         foreach (Socket socket in _sockets.Keys)
         {
-            // A reset, as from a machine that is gone.
-            socket.LingerState = new LingerOption(true, 0);
+            try
+            {
+                // A reset, as from a machine that is gone.
+                socket.LingerState = new LingerOption(true, 0);
+            }
+            catch (Exception e) when (e is ObjectDisposedException or SocketException)
+            {
+                // It ends by itself just now.
+            }
             socket.Dispose();
         }
     }

@@ -12,7 +12,7 @@ public sealed partial class PlatformProcess : IAsyncDisposable
     public const int SigTerm = 15;
 
     /// <summary>A loaded machine compiles for long before it listens.</summary>
-    public static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(90);
 
     private static readonly string[] OfTheMachine = ["OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "ASPNETCORE_URLS", "ASPNETCORE_HTTP_PORTS", "MAAP_DATA_DIR"];
 

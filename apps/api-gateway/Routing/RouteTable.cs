@@ -35,6 +35,7 @@ internal static class RouteTable
         new("orchestrator", "messages"),
         new("orchestrator", "feedback"),
         new("orchestrator", "webhook-endpoints"),
+        new("orchestrator", "schedules"),
         new("orchestrator", "/v1/responses") { Unlimited = true },
         // An MCP session's stream and a task's stream are open as long as their reader likes.
         new("orchestrator", "mcp") { Unlimited = true, AtRoot = true },

@@ -54,6 +54,36 @@ internal sealed record AgentTool
     public IReadOnlyList<string>? AllowedHosts { get; init; }
     /// <summary>Seconds that one call may take; the tool's own default when absent.</summary>
     public double? TimeoutSeconds { get; init; }
+    /// <summary>Which calls a person has to agree to; none when absent.</summary>
+    public ToolApproval? Approval { get; init; }
+}
+
+/// <summary>Which calls of a tool wait for a person's consent, and whose.</summary>
+internal sealed record ToolApproval
+{
+    public const string Never = "never";
+    public const string Always = "always";
+    public const string Conditional = "when";
+    public const int LongestSeconds = 31_622_400;
+    public static readonly TimeSpan DefaultExpiry = TimeSpan.FromDays(7);
+
+    /// <summary><c>never</c>, <c>always</c> or <c>when</c>; left out, it is <c>when</c> with a condition and <c>always</c> without.</summary>
+    public string? Mode { get; init; }
+    /// <summary>A Liquid condition over the call's arguments, e.g. <c>args.amount &gt; 100</c>.</summary>
+    public string? When { get; init; }
+    /// <summary>The role that may decide, <c>admin</c> by default; stronger ones may too.</summary>
+    public string? Role { get; init; }
+    /// <summary>Seconds after which the call is given up and the model told so; 7 days by default.</summary>
+    public double? ExpiresSeconds { get; init; }
+    /// <summary>Whom to ask besides, when nobody has decided.</summary>
+    public ApprovalEscalation? Escalate { get; init; }
+}
+
+/// <summary>Another role that may decide after a while.</summary>
+internal sealed record ApprovalEscalation
+{
+    public double? AfterSeconds { get; init; }
+    public string? Role { get; init; }
 }
 
 /// <summary>Bounds of one run. A run that meets one stops and says so.</summary>

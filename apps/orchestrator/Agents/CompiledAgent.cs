@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
+using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Tools.Results;
 using NJsonSchema;
@@ -104,11 +105,15 @@ internal sealed class CompiledAgent
         return bound;
     }
 
+    // What its author calls destructive is asked for, unless the agent says otherwise.
+    private static ApprovalRule? RuleOf(ITool tool, AgentTool settings) =>
+        ApprovalRule.Compile(settings.Approval ?? (tool.IsDestructive ? new ToolApproval { Mode = ToolApproval.Always } : null));
+
     private (FrozenDictionary<string, BoundTool> Tools, byte[][] Json) Take(ITool?[] found)
     {
-        List<BoundTool> bound = [.. (Spec.Tools ?? []).Zip(found).Where(t => t.Second is not null).Select(t => new BoundTool(t.Second!, t.First))];
+        List<BoundTool> bound = [.. (Spec.Tools ?? []).Zip(found).Where(t => t.Second is not null).Select(t => new BoundTool(t.Second!, t.First, RuleOf(t.Second!, t.First)))];
         // Whoever may get a part of a result can read on.
-        if (_readOn is not null && bound.Exists(t => t.Tool.HasLargeResults) && !bound.Exists(t => t.Tool == _readOn)) bound.Add(new BoundTool(_readOn, new AgentTool { Name = _readOn.Name }));
+        if (_readOn is not null && bound.Exists(t => t.Tool.HasLargeResults) && !bound.Exists(t => t.Tool == _readOn)) bound.Add(new BoundTool(_readOn, new AgentTool { Name = _readOn.Name }, null));
         return (bound.ToFrozenDictionary(t => t.Tool.WireName, StringComparer.Ordinal), [.. bound.Select(t => t.Tool.Definition)]);
     }
 
@@ -144,4 +149,7 @@ internal sealed class CompiledAgent
 }
 
 /// <summary>A tool with an agent's settings for it.</summary>
-internal sealed record BoundTool(ITool Tool, AgentTool Settings);
+/// <param name="Tool">The tool.</param>
+/// <param name="Settings">The agent's.</param>
+/// <param name="Approval">Which calls a person has to agree to; null when none.</param>
+internal sealed record BoundTool(ITool Tool, AgentTool Settings, ApprovalRule? Approval);

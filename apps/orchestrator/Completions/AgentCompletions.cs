@@ -61,6 +61,12 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
         _ => (400, ErrorCodes.RunCancelled, "The run was cancelled."),
     };
 
+    /// <summary>A client of this surface cannot wait for days: of a run that rests, it is told so.</summary>
+    private static RunOutcome? Told(RunOutcome? outcome) => outcome is not { Run: { Status: RunStatus.Waiting } run, Message: null } ? outcome : outcome with
+    {
+        Message = new FinalMessage { Id = Ids.New("msg", run.CreatedAt), FinishReason = "stop", Text = Encoding.UTF8.GetBytes($"This needs the approval of a person first. Run {run.Id} goes on when it is given.") },
+    };
+
     /// <summary>A workflow's run goes on when its client leaves: what it has begun is not undone for a lost connection.</summary>
     private async ValueTask<IAgentCompletion> CompleteWorkflowAsync(AgentCompletionRequest request, CancellationToken cancellationToken)
     {
@@ -94,8 +100,8 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
         // In another process: its text cannot be followed here, but its answer can be told.
         if (started is { Live: null, Outcome: null })
         {
-            if (await outcomes.WaitAsync(started, cancellationToken) is not { } there) return AgentCompletion.Error(503, ErrorCodes.Overloaded, Describe(null).Message, runId: started.Run.Id, retryAfter: TimeSpan.FromSeconds(1));
-            started = started with { Outcome = there };
+            if (await outcomes.WaitAsync(started, cancellationToken, orRest: true) is not { } there) return AgentCompletion.Error(503, ErrorCodes.Overloaded, Describe(null).Message, runId: started.Run.Id, retryAfter: TimeSpan.FromSeconds(1));
+            started = started with { Outcome = Told(there) };
         }
         var follower = new Follower(started.Live, cancellationToken);
         bool keep = false;
@@ -104,14 +110,14 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
             RunOutcome? outcome;
             if (request.Stream)
             {
-                (StreamedCompletion? stream, outcome) = await StreamedCompletion.StartAsync(started, input.IncludeUsage, follower.Leave, cancellationToken);
+                (StreamedCompletion? stream, outcome) = await StreamedCompletion.StartAsync(started, input.IncludeUsage, async token => Told(await outcomes.WaitAsync(started, token, orRest: true)), follower.Leave, cancellationToken);
                 keep = stream is not null;
                 if (stream is not null) return stream;
             }
             else
             {
-                outcome = await outcomes.WaitAsync(started, cancellationToken);
-                if (outcome is { Run.Status: RunStatus.Completed, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
+                outcome = Told(await outcomes.WaitAsync(started, cancellationToken, orRest: true));
+                if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
             }
             (int status, string code, string message) = Describe(outcome);
             return AgentCompletion.Error(status, code, message, runId: started.Run.Id, retryAfter: status is 429 or 503 ? TimeSpan.FromSeconds(1) : null);

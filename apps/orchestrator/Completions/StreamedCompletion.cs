@@ -11,19 +11,18 @@ internal sealed class StreamedCompletion : IAgentCompletion
     private readonly Pipe _pipe = new();
     private readonly StartedRun _started;
     private readonly Action _left;
+    private readonly Func<CancellationToken, Task<RunOutcome?>> _outcome;
     private readonly bool _includeUsage;
     private readonly CancellationTokenSource _stop = new();
     private LiveCursor _cursor = LiveCursor.FromStart;
     private Task _pump = Task.CompletedTask;
 
-    private readonly Func<CancellationToken, Task<RunOutcome?>> _outcome;
-
-    private StreamedCompletion(StartedRun started, bool includeUsage, Action left, Func<CancellationToken, Task<RunOutcome?>>? outcome = null)
+    private StreamedCompletion(StartedRun started, bool includeUsage, Func<CancellationToken, Task<RunOutcome?>> outcome, Action left)
     {
-        _outcome = outcome ?? (stop => started.Live!.Outcome.WaitAsync(stop));
         _started = started;
         _includeUsage = includeUsage;
         _left = left;
+        _outcome = outcome;
     }
 
     public int StatusCode => 200;
@@ -39,25 +38,29 @@ internal sealed class StreamedCompletion : IAgentCompletion
     /// <summary>Waits for the first sign of an answer: a stream that fails before it is an error with a status.</summary>
     /// <param name="started">The run.</param>
     /// <param name="includeUsage">The client wants the usage chunk.</param>
+    /// <param name="outcome">Gives what the client is to be told at the end.</param>
     /// <param name="left">Called once when nobody reads any more.</param>
     /// <param name="cancellationToken">Fires when the client leaves.</param>
     /// <returns>The stream, or null with the run's outcome when it failed or was cancelled first.</returns>
-    public static async ValueTask<(StreamedCompletion? Stream, RunOutcome? Failed)> StartAsync(StartedRun started, bool includeUsage, Action left, CancellationToken cancellationToken)
+    public static async ValueTask<(StreamedCompletion? Stream, RunOutcome? Failed)> StartAsync(StartedRun started, bool includeUsage, Func<CancellationToken, Task<RunOutcome?>> outcome, Action left, CancellationToken cancellationToken)
     {
-        var completion = new StreamedCompletion(started, includeUsage, left);
-        var items = new List<LiveItem>();
+        var completion = new StreamedCompletion(started, includeUsage, outcome, left);
+        List<LiveItem> items = [], news = [];
         if (started.Live is { } live)
         {
-            while (!items.Exists(i => i.Event is null || RunEventTypes.IsFinal(i.Event.Type)))
+            while (!news.Exists(i => i.Event is null || RunEventTypes.IsFinal(i.Event.Type)))
             {
-                Task? more = live.Read(ref completion._cursor, items, out bool behind);
+                // Into an empty list: what is in it already counts as news.
+                news.Clear();
+                Task? more = live.Read(ref completion._cursor, news, out bool behind);
+                items.AddRange(news);
                 if (more is null || behind) break;
                 await more.WaitAsync(cancellationToken);
             }
         }
         bool text = items.Exists(i => i.Event is null);
-        if (!text && (started.Outcome ?? await started.Live!.Outcome.WaitAsync(cancellationToken)) is var outcome && outcome?.Run.Status != RunStatus.Completed)
-            return (null, outcome);
+        if (!text && (started.Outcome ?? await outcome(cancellationToken)) is var end && end?.Run.Status is not (RunStatus.Completed or RunStatus.Waiting))
+            return (null, end);
         completion._pump = completion.PumpAsync(items);
         return (completion, null);
     }
@@ -68,7 +71,7 @@ internal sealed class StreamedCompletion : IAgentCompletion
     /// <param name="outcome">Waits for the end; its token fires when the reader leaves.</param>
     public static StreamedCompletion OfOutcome(StartedRun started, bool includeUsage, Func<CancellationToken, Task<RunOutcome?>> outcome)
     {
-        var completion = new StreamedCompletion(started with { Live = null, Outcome = null }, includeUsage, static () => { }, outcome);
+        var completion = new StreamedCompletion(started with { Live = null, Outcome = null }, includeUsage, outcome, static () => { });
         completion._pump = completion.PumpAsync([]);
         return completion;
     }
@@ -146,9 +149,11 @@ internal sealed class StreamedCompletion : IAgentCompletion
 
     private void Finish(ChunkWriter writer, RunOutcome? outcome, bool textWritten)
     {
-        if (outcome is { Run.Status: RunStatus.Completed, Message: { } message })
+        if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting, Message: { } message })
         {
-            if ((_started.Live is null || !textWritten) && !message.Text.IsEmpty) writer.Text(message.Text.Span);
+            bool rests = outcome.Run.Status == RunStatus.Waiting;
+            if (rests && _started.Live is not null) writer.Text("\n\n"u8);
+            if ((_started.Live is null || !textWritten || rests) && !message.Text.IsEmpty) writer.Text(message.Text.Span);
             if (!message.ToolCalls.IsEmpty) writer.ToolCalls(message.ToolCalls);
             writer.End(outcome.Run, message.FinishReason);
             return;

@@ -73,7 +73,8 @@ internal static class ResponseEndpoints
 
     private static async Task AnswerAsync(HttpContext http, ResponseRequest request, StartedRun started, StoredResponses responses, RunOutcomes outcomes)
     {
-        RunOutcome outcome = await outcomes.WaitAsync(started, http.RequestAborted)
+        // One that waits for a person is told as it stands: in progress.
+        RunOutcome outcome = await outcomes.WaitAsync(started, http.RequestAborted, orRest: true)
             ?? throw new ApiException(503, ErrorCodes.Overloaded, AgentCompletions.Describe(null).Message) { RetryAfter = TimeSpan.FromSeconds(1) };
         if (outcome.Run.Error is { } error) throw new ApiException(error.Status, error.Code, error.Message) { RetryAfter = error.Status is 429 or 503 ? TimeSpan.FromSeconds(1) : null };
         await WriteAsync(http, await responses.ReadAsync(outcome.Run, request));

@@ -54,7 +54,7 @@ internal static class ChatEndpoints
         .DisableRequestTimeout()
         .WithSummary("Send a message to an agent; the answer is JSON, or server-sent events with stream=true or Accept: text/event-stream");
 
-    private static async Task<Results<Ok<ChatResponse>, RunStreamResult, ProblemHttpResult>> ChatAsync(HttpContext http, ChatRequest body,
+    private static async Task<Results<Ok<ChatResponse>, Accepted<ChatResponse>, RunStreamResult, ProblemHttpResult>> ChatAsync(HttpContext http, ChatRequest body,
         AgentCatalogue agents, IConversationStore conversations, RunEngine engine, RunOutcomes outcomes, TimeProvider time, CancellationToken cancellationToken)
     {
         Caller caller = http.GetCaller();
@@ -94,10 +94,11 @@ internal static class ChatEndpoints
         });
         if (stream) return new RunStreamResult(started.Run, started.Live, LiveCursor.FromStart, new RunEventWriter(forChat: true));
         // The client may leave: the run goes on all the same.
-        RunOutcome outcome = started.Outcome ?? await outcomes.WaitAsync(started, cancellationToken)
+        RunOutcome outcome = started.Outcome ?? await outcomes.WaitAsync(started, cancellationToken, orRest: true)
             ?? throw new ApiException(503, ErrorCodes.Overloaded, $"The server is stopping. Run {started.Run.Id} goes on at its next start; read its events.") { RetryAfter = TimeSpan.FromSeconds(5) };
         if (outcome.Run.Error is { } error) return Problems.Of(error.Status, error.Code, $"{error.Message} (run {outcome.Run.Id})");
-        return TypedResults.Ok(Answer(outcome));
+        // It waits for a person's consent to a call.
+        return outcome.Run.IsFinal ? TypedResults.Ok(Answer(outcome)) : TypedResults.Accepted($"/api/v1/runs/{outcome.Run.Id}", Answer(outcome));
     }
 
     private static ChatResponse Answer(RunOutcome outcome)

@@ -114,7 +114,7 @@ internal sealed partial class RunEngine
     {
         if (Find(run.TenantId, run.Id) is { } live) return new StartedRun(run, live, null);
         if (!run.IsFinal) run = await _services.Store.FindAsync(run.TenantId, run.Id) ?? run;
-        if (!run.IsFinal && (run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
+        if (!run.IsFinal && (run.Status == RunStatus.Waiting || run.Kind == RunKind.Workflow || _services.Leases.IsShared)) return new StartedRun(run, null, null);
         // Not final and not live: the process is stopping and the next one takes it up.
         if (!run.IsFinal) throw Stopping();
         FinalMessage? message = await _services.Store.LastEventAsync(run.TenantId, run.Id, RunEventTypes.MessageCompleted) is { } data ? FinalMessage.Parse(data) : null;
@@ -361,6 +361,7 @@ internal sealed partial class RunEngine
         finally
         {
             _slots.Release(run.TenantId, run.Id);
+            if (outcome is not null && run is { ParentRunId: { } parent, LeaseEpoch: > 1 }) Wake(run.TenantId, parent);
             if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.Usage.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.Usage.OutputTokens);
             if (outcome?.Run.Error is not null) activity?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", outcome.Run.Error.Code);
             try
@@ -374,6 +375,13 @@ internal sealed partial class RunEngine
             }
         }
         if (run.ConversationId is not null) await StartNextAsync(run.TenantId, run.ConversationId);
+    }
+
+    /// <summary>Has a run of this process, or one that rests, look at what it waits for.</summary>
+    private void Wake(string tenantId, string runId)
+    {
+        Find(tenantId, runId)?.Nudged?.Invoke();
+        _bell.Ring();
     }
 
     private async Task RunGuardedAsync(IRunExecution execution, bool resumed, RunRecord run)

@@ -33,6 +33,9 @@ internal static class RunEventTypes
     /// <summary>Logged before a tool is called; sent to clients as <see cref="ToolCallStarted"/>.</summary>
     public const string ToolCallIntended = "tool_call.intended";
     public const string ToolCallCompleted = "tool_call.completed";
+    /// <summary>A call waits for a person's consent.</summary>
+    public const string ApprovalRequested = "approval.requested";
+    public const string ApprovalDecided = "approval.decided";
     /// <summary>A step of a workflow has its output.</summary>
     public const string StepCompleted = "step.completed";
     public const string StepSkipped = "step.skipped";
@@ -70,7 +73,7 @@ internal static class RunEventTypes
     public static bool IsFinal(string type) => type is Completed or Failed or Cancelled;
 
     /// <summary>True for what a chat client is shown; the rest is for those who follow the log.</summary>
-    public static bool IsForChat(string type) => type is Started or ToolCallIntended or ToolCallCompleted or MessageCompleted || IsFinal(type);
+    public static bool IsForChat(string type) => type is Started or ToolCallIntended or ToolCallCompleted or ApprovalRequested or ApprovalDecided or Waiting or MessageCompleted || IsFinal(type);
 
     /// <summary>The event's name in server-sent events.</summary>
     public static string WireName(string type) => type == ToolCallIntended ? ToolCallStarted : type;

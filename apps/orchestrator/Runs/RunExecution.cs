@@ -5,7 +5,9 @@ using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Responses;
+using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Runs.Leases;
+using MultiAgent.Orchestrator.Runs.Waits;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -96,16 +98,13 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         if (state.CallingMessage is not { } calling) return false;
         await FlushAsync();
         OpenCall[] open = [.. state.Open];
+        // What a person has agreed to was recorded as intended only then: so it is not asked for again.
         CallResult[] results = await Task.WhenAll(open.Select(o => o.Effect == "unsafe"
             ? Task.FromResult(new CallResult("The outcome of this call is unknown: the platform restarted while it was being made. It was not repeated. Check before calling again.", true))
             : tools.ExecuteAsync(_run, tools.Plan(_agent, o.Call, o.IdempotencyKey), _token)));
-        for (int i = 0; i < open.Length; i++)
-        {
-            log.ToolCallCompleted(open[i].Call, results[i]);
-            state.Spent(results[i].Usage, results[i].CostUsd);
-            state.Results.Add((open[i].Call, results[i].Text));
-            state.StepNames.Add($"tool:{open[i].Call.Name}");
-        }
+        for (int i = 0; i < open.Length; i++) Took(open[i].Call, results[i], $"tool:{open[i].Call.Name}");
+        state.Open.Clear();
+        if (await DecideAsync()) return true;
         Remember(calling, state.Results);
         state.CallingMessage = null;
         return await ContinueAsync(state.ClientCalls, "", null);
@@ -133,7 +132,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             await StopAsync(stop, reply.Text);
             return true;
         }
-        if (own.Count > 0) await CallToolsAsync(calling, own);
+        if (own.Count > 0)
+        {
+            if (await CallToolsAsync(calling, own)) return true;
+        }
         // The next message of the conversation brings the results.
         else if (_run.ConversationId is not null) Remember(calling, []);
         return await ContinueAsync(clients, Encoding.UTF8.GetString(reply.Text.Span), model);
@@ -158,25 +160,94 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         return false;
     }
 
-    private async Task CallToolsAsync(ChatMessage calling, List<ToolCall> calls)
+    /// <summary>Makes the calls that need nobody's consent. True when others do, so that the run rests.</summary>
+    private async Task<bool> CallToolsAsync(ChatMessage calling, List<ToolCall> calls)
     {
-        PlannedCall[] planned = [.. calls.Select((call, i) => tools.Plan(_agent, call, $"{_run.Id}:{state.Steps}:{i}"))];
+        var planned = new List<PlannedCall>(calls.Count);
+        List<RunWait>? waits = null;
         log.ToolStep(state.Steps);
-        foreach (PlannedCall plan in planned) log.ToolCallIntended(plan.Call, plan.IdempotencyKey, plan.Effect);
-        await FlushAsync();
-        CallResult[] results = await Task.WhenAll(planned.Select(plan => tools.ExecuteAsync(_run, plan, _token)));
-        var made = new List<(ToolCall, string)>(calls.Count);
         for (int i = 0; i < calls.Count; i++)
         {
-            log.ToolCallCompleted(calls[i], results[i]);
-            state.Spent(results[i].Usage, results[i].CostUsd);
-            made.Add((calls[i], results[i].Text));
-            // The registry's name: the model's own may be anything.
-            string step = $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}";
-            state.StepNames.Add(step);
-            services.Journeys.Step(_run, step);
+            PlannedCall plan = tools.Plan(_agent, calls[i], $"{_run.Id}:{state.Steps}:{i}");
+            if (plan is { Error: null, Tool.Approval: { } rule } && rule.Asks(plan.Arguments))
+            {
+                (PendingCall pending, RunWait wait) = PendingCall.Ask(_run, plan, rule, services.Time.GetUtcNow());
+                log.ApprovalRequested(pending, rule.Role);
+                state.Pending.Add(pending);
+                (waits ??= []).Add(wait);
+                continue;
+            }
+            log.ToolCallIntended(plan.Call, plan.IdempotencyKey, plan.Effect);
+            planned.Add(plan);
         }
-        Remember(calling, made);
+        await FlushAsync(waits ?? [], []);
+        await ExecuteAsync(planned);
+        if (waits is not null)
+        {
+            await RestAsync();
+            return true;
+        }
+        Remember(calling, state.Results);
+        return false;
+    }
+
+    private async Task ExecuteAsync(List<PlannedCall> planned)
+    {
+        CallResult[] results = await Task.WhenAll(planned.Select(plan => tools.ExecuteAsync(_run, plan, _token)));
+        // The registry's name: the model's own may be anything.
+        for (int i = 0; i < results.Length; i++) Took(planned[i].Call, results[i], $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}");
+    }
+
+    private void Took(ToolCall call, CallResult result, string step)
+    {
+        if (state.Edited.Contains(call.Id)) result = PendingCall.Edited(call, result);
+        log.ToolCallCompleted(call, result);
+        state.Spent(result.Usage, result.CostUsd);
+        state.Results.Add((call, result.Text));
+        state.StepNames.Add(step);
+        services.Journeys.Step(_run, step);
+    }
+
+    /// <summary>Goes on with the calls that a person has decided on, or nobody in time. True when the run rests for others.</summary>
+    private async Task<bool> DecideAsync()
+    {
+        // One that was cancelled while it rested makes no call any more.
+        _token.ThrowIfCancellationRequested();
+        if (state.Pending.Count == 0) return false;
+        IReadOnlyList<RunWait> resolved = await services.Waits.ResolvedAsync(_run.TenantId, _run.Id);
+        DateTimeOffset now = services.Time.GetUtcNow();
+        var planned = new List<PlannedCall>();
+        var closed = new List<string>();
+        foreach (PendingCall pending in state.Pending.ToArray())
+        {
+            WaitResolution? resolution = resolved.FirstOrDefault(w => w.Id == pending.WaitId)?.Resolution;
+            if (resolution is null && pending.ExpiresAt > now) continue;
+            state.Pending.Remove(pending);
+            closed.Add(pending.WaitId);
+            log.ApprovalDecided(pending, resolution);
+            if (pending.Allowed(resolution) is not { } allowed)
+            {
+                Took(pending.Call, PendingCall.Refused(resolution), $"tool:{pending.Call.Name}");
+                continue;
+            }
+            if (resolution!.Decision == "edit") state.Edited.Add(allowed.Id);
+            PlannedCall plan = tools.Plan(_agent, allowed, pending.IdempotencyKey);
+            log.ToolCallIntended(plan.Call, plan.IdempotencyKey, plan.Effect);
+            planned.Add(plan);
+        }
+        if (closed.Count > 0) await FlushAsync([], closed);
+        await ExecuteAsync(planned);
+        if (state.Pending.Count == 0) return false;
+        await RestAsync();
+        return true;
+    }
+
+    /// <summary>Puts the run to rest until somebody decides, or the first question expires.</summary>
+    private Task RestAsync()
+    {
+        DateTimeOffset wake = state.Pending.Min(p => p.ExpiresAt);
+        log.Waiting(wake);
+        return FlushAsync([], [], new Parking(wake) { Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
     }
 
     /// <summary>Adds calls and results to the conversation. Stored together: a call without its result would spoil the history.</summary>
@@ -191,6 +262,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             state.Messages.Add(message);
             _messages.Add(new NewMessage(Ids.New("msg", now), "tool", false, message.Json.ToArray(), now));
         }
+        state.Results.Clear();
+        state.Edited.Clear();
     }
 
     private async Task<bool> AnswerAsync(ModelReply reply, string model, TokenUsage usage, decimal? cost)
@@ -315,16 +388,18 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
         log.Ended(end);
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end) });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), ClosedWaits = [.. state.Pending.Select(p => p.WaitId)] });
         _messages.Clear();
         live.Publish(events);
         Outcome = new RunOutcome(end, message);
     }
 
-    private async Task FlushAsync()
+    private Task FlushAsync() => FlushAsync([], []);
+
+    private async Task FlushAsync(IReadOnlyList<RunWait> waits, IReadOnlyList<string> closed, Parking? parks = null)
     {
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages] });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], Waits = waits, ClosedWaits = closed, Parks = parks });
         _messages.Clear();
         live.LastProgress = services.Time.GetTimestamp();
         live.Publish(events);

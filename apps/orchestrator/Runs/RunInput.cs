@@ -14,6 +14,7 @@ internal sealed class RunInput
     public const string McpSurface = "mcp";
     public const string A2aSurface = "a2a";
     public const string ResponseSurface = "response";
+    public const string ScheduleSurface = "schedule";
 
     /// <summary>The new message of a conversation; null for a completion.</summary>
     public string? Message { get; init; }

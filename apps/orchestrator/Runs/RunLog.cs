@@ -1,6 +1,8 @@
 using System.Text.Json;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs.Approvals;
+using MultiAgent.Orchestrator.Runs.Waits;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -112,6 +114,36 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         if (result.Code is not null) json.WriteString("code"u8, result.Code);
         if (result.CostUsd != 0m || result.Usage != default) WriteUsage(json, result.Usage, result.CostUsd);
     }
+
+    public void ApprovalRequested(PendingCall pending, string role) => Add(RunEventTypes.ApprovalRequested, (pending, role), static (json, s) =>
+    {
+        json.WriteString("id"u8, s.pending.Call.Id);
+        json.WriteString("name"u8, s.pending.Call.Name);
+        json.WriteString("arguments"u8, s.pending.Call.Arguments);
+        json.WriteString("argumentsHash"u8, ApprovalSubject.HashOf(s.pending.Call.Arguments));
+        json.WriteString("idempotencyKey"u8, s.pending.IdempotencyKey);
+        json.WriteString("approvalId"u8, s.pending.WaitId);
+        json.WriteString("role"u8, s.role);
+        json.WriteString("expiresAt"u8, s.pending.ExpiresAt);
+    });
+
+    /// <param name="pending">The call.</param>
+    /// <param name="resolution">Null when the time was up.</param>
+    public void ApprovalDecided(PendingCall pending, WaitResolution? resolution) => Add(RunEventTypes.ApprovalDecided, (pending, resolution), static (json, s) =>
+    {
+        json.WriteString("id"u8, s.pending.Call.Id);
+        json.WriteString("name"u8, s.pending.Call.Name);
+        json.WriteString("approvalId"u8, s.pending.WaitId);
+        json.WriteString("decision"u8, s.resolution?.Decision ?? "expired");
+        if (s.resolution?.By is { } by) json.WriteString("by"u8, by);
+        if (s.resolution?.Comment is { } comment) json.WriteString("comment"u8, comment);
+    });
+
+    /// <summary>The run rests, until then at most.</summary>
+    public void Waiting(DateTimeOffset? until) => Add(RunEventTypes.Waiting, until, static (json, until) =>
+    {
+        if (until is { } time) json.WriteString("until"u8, time);
+    });
 
     public void LimitReached(string reason) => Add(RunEventTypes.LimitReached, reason, static (json, reason) => json.WriteString("reason"u8, reason));
 

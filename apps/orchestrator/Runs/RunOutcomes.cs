@@ -9,7 +9,10 @@ internal sealed class RunOutcomes(RunEngine engine, IRunStore store, IRunLeases 
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
     /// <summary>The outcome; null when this process stops first.</summary>
-    public async Task<RunOutcome?> WaitAsync(StartedRun started, CancellationToken cancellationToken)
+    /// <param name="started">The run.</param>
+    /// <param name="cancellationToken">Fires when nobody waits any more.</param>
+    /// <param name="orRest">A run that rests counts too: its row, and no message.</param>
+    public async Task<RunOutcome?> WaitAsync(StartedRun started, CancellationToken cancellationToken, bool orRest = false)
     {
         while (true)
         {
@@ -17,13 +20,15 @@ internal sealed class RunOutcomes(RunEngine engine, IRunStore store, IRunLeases 
             if (started.Live is { } live)
             {
                 if (await live.Outcome.WaitAsync(cancellationToken) is { } outcome) return outcome;
-                // A workflow's may have been put to rest.
-                if ((!leases.IsShared && started.Run.Kind != RunKind.Workflow) || engine.IsStopping) return null;
+                if (engine.IsStopping) return null;
             }
             if (engine.Stopped.IsCancellationRequested) return null;
-            await Task.Delay(Pause, time, cancellationToken);
             RunRecord run = await store.FindAsync(started.Run.TenantId, started.Run.Id) ?? started.Run;
-            if (engine.IsStopping && !run.IsFinal) return null;
+            if (orRest && run.Status == RunStatus.Waiting) return new RunOutcome(run, null);
+            // It may have been put to rest; any other that has no outcome could not be stored, and the next start takes it up.
+            bool elsewhere = leases.IsShared || run.Kind == RunKind.Workflow || run.Status == RunStatus.Waiting || started.Live is null;
+            if (!run.IsFinal && (!elsewhere || engine.IsStopping)) return null;
+            if (!run.IsFinal) await Task.Delay(Pause, time, cancellationToken);
             started = await engine.LookAsync(run);
         }
     }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs.Approvals;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -32,6 +33,12 @@ internal static class RunReplay
                     break;
                 case RunEventTypes.ModelCompleted:
                     ModelCompleted(agent, input, state, e.Data);
+                    break;
+                case RunEventTypes.ApprovalRequested:
+                    Requested(state, e.Data);
+                    break;
+                case RunEventTypes.ApprovalDecided:
+                    Decided(state, e.Data);
                     break;
                 case RunEventTypes.ToolCallIntended:
                     Intended(state, e.Data);
@@ -89,13 +96,29 @@ internal static class RunReplay
     private static void Completed(RunState state, byte[] data)
     {
         using var document = JsonDocument.Parse(data);
-        string id = document.RootElement.GetProperty("id").GetString()!;
-        int index = state.Open.FindIndex(o => o.Call.Id == id);
-        if (index < 0) return;
-        if (document.RootElement.TryGetProperty("usage", out JsonElement usage)) state.Spent(Usage(usage), Cost(usage));
-        state.Results.Add((state.Open[index].Call, document.RootElement.GetProperty("result").GetString()!));
-        state.StepNames.Add($"tool:{state.Open[index].Call.Name}");
-        state.Open.RemoveAt(index);
+        JsonElement root = document.RootElement;
+        string id = root.GetProperty("id").GetString()!, name = root.GetProperty("name").GetString()!;
+        // One that a person refused was never open.
+        if (state.Open.FindIndex(o => o.Call.Id == id) is >= 0 and var open) state.Open.RemoveAt(open);
+        if (root.TryGetProperty("usage", out JsonElement usage)) state.Spent(Usage(usage), Cost(usage));
+        state.Results.Add((new ToolCall(id, name, ""), root.GetProperty("result").GetString()!));
+        state.StepNames.Add($"tool:{name}");
+    }
+
+    private static void Requested(RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        JsonElement root = document.RootElement;
+        var call = new ToolCall(root.GetProperty("id").GetString()!, root.GetProperty("name").GetString()!, root.GetProperty("arguments").GetString()!);
+        state.Pending.Add(new PendingCall(call, root.GetProperty("idempotencyKey").GetString()!, root.GetProperty("approvalId").GetString()!, root.GetProperty("expiresAt").GetDateTimeOffset()));
+    }
+
+    private static void Decided(RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        string id = document.RootElement.GetProperty("approvalId").GetString()!;
+        if (document.RootElement.GetProperty("decision").GetString() == "edit" && state.Pending.Find(p => p.WaitId == id) is { } edited) state.Edited.Add(edited.Call.Id);
+        state.Pending.RemoveAll(p => p.WaitId == id);
     }
 
     private static void CloseTools(RunState state)
@@ -105,6 +128,7 @@ internal static class RunReplay
         foreach ((ToolCall call, string result) in state.Results) state.Messages.Add(ChatMessage.ToolResult(call.Id, result));
         state.CallingMessage = null;
         state.Results.Clear();
+        state.Edited.Clear();
         state.ClientCalls.Clear();
     }
 }

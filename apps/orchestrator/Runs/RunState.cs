@@ -1,5 +1,6 @@
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Runs.Approvals;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -34,11 +35,17 @@ internal sealed class RunState
     /// <summary>The event <c>model.called</c> is in the log, and its call has no result.</summary>
     public bool ModelCalled { get; set; }
 
-    /// <summary>After a crash: the assistant's message whose calls were being made.</summary>
+    /// <summary>After a crash or a rest: the assistant's message whose calls were being made.</summary>
     public ChatMessage? CallingMessage { get; set; }
 
-    /// <summary>After a crash: calls of <see cref="CallingMessage"/> without a result.</summary>
+    /// <summary>After a crash or a rest: calls of <see cref="CallingMessage"/> without a result.</summary>
     public List<OpenCall> Open { get; } = [];
+
+    /// <summary>Calls of <see cref="CallingMessage"/> that wait for a person.</summary>
+    public List<PendingCall> Pending { get; } = [];
+
+    /// <summary>Ids of calls whose arguments a person has changed.</summary>
+    public HashSet<string> Edited { get; } = new(StringComparer.Ordinal);
 
     /// <summary>After a crash: results of <see cref="CallingMessage"/> that are in the log.</summary>
     public List<(ToolCall Call, string Result)> Results { get; } = [];

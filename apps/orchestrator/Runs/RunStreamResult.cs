@@ -3,13 +3,12 @@ using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>
 /// A run as server-sent events: what is stored after a position, then what comes, up to the final event, also of
-/// a run in another process, which is followed in the store.
+/// a run that rests or is another process's, which is followed in the store.
 /// </summary>
 internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCursor from, IRunStreamWriter writer) : IResult
 {
@@ -21,8 +20,6 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
         var store = services.GetRequiredService<IRunStore>();
         var engine = services.GetRequiredService<RunEngine>();
         var time = services.GetRequiredService<TimeProvider>();
-        // One of a workflow may be put to rest, and go on later.
-        bool shared = services.GetRequiredService<IRunLeases>().IsShared || run.Kind == RunKind.Workflow;
         TimeSpan ping = TimeSpan.FromSeconds(services.GetRequiredService<IOptions<RunsOptions>>().Value.PingSeconds);
         CancellationToken aborted = httpContext.RequestAborted;
         HttpResponse response = httpContext.Response;
@@ -59,14 +56,14 @@ internal sealed class RunStreamResult(RunRecord run, LiveRun? started, LiveCurso
                 if (over) return;
                 if (more is null && !behind)
                 {
-                    // The process stops, or has lost the run to another one, where it goes on.
-                    if (!shared || engine.IsStopping) return;
+                    // The process stops, or the run rests or is another process's now: it goes on.
+                    if (engine.IsStopping) return;
                     live = null;
                     continue;
                 }
                 if (items.Count > 0 || (behind && live is not null)) continue;
                 // Nothing new of a run that is not worked on here: it has ended before the position asked for, or another process works on it.
-                if (live is null && (ended || !shared || engine.IsStopping)) return;
+                if (live is null && (ended || engine.IsStopping)) return;
                 TimeSpan quiet = ping - time.GetElapsedTime(spoken);
                 if (quiet > TimeSpan.Zero && live is null)
                 {

@@ -41,6 +41,23 @@ public sealed class Condition
 
     public override string ToString() => Source;
 
+    /// <summary>A condition over the given variables.</summary>
+    /// <param name="source">E.g. <c>args.amount &gt; 100</c>.</param>
+    /// <param name="variables">Names that may be used.</param>
+    /// <param name="error">What is wrong, for people; null when the condition is returned.</param>
+    public static Condition? TryParse(string source, IReadOnlyCollection<string> variables, out string? error)
+    {
+        var uses = new List<VariableUse>();
+        Condition? condition = TryParse(source, new TemplateOrigin("", "when"), uses, out TemplateError? wrong);
+        error = wrong?.Message;
+        if (condition is not null && uses.FirstOrDefault(u => !variables.Contains(u.Root)) is { } unknown)
+        {
+            error = $"There is no variable '{unknown.Root}'; there is {string.Join(", ", variables)}.";
+            return null;
+        }
+        return condition;
+    }
+
     internal static Condition? TryParse(string source, TemplateOrigin origin, List<VariableUse> uses, out TemplateError? error)
     {
         error = null;

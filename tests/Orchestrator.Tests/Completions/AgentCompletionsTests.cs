@@ -338,9 +338,9 @@ public sealed class AgentCompletionsTests
         return (completion.StatusCode, JsonDocument.Parse(await ReadAsync(completion)).RootElement, completion.RunId);
     }
 
-    private static async Task<string[]> StreamAsync(TestHost host, string body)
+    internal static async Task<string[]> StreamAsync(TestHost host, string body, string agent = "helper")
     {
-        await using IAgentCompletion completion = await StartAsync(host, body, true, "helper", default);
+        await using IAgentCompletion completion = await StartAsync(host, body, true, agent, default);
         Assert.Equal(200, completion.StatusCode);
         string text = await ReadAsync(completion);
         Assert.EndsWith("\n\n", text);

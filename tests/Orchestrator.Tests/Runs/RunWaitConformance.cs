@@ -102,6 +102,43 @@ public abstract class RunWaitConformance : StoreTests
     }
 
     [Fact]
+    public async Task End_OfARunThatHasRested_WakesTheOneThatRestsForIt()
+    {
+        NewRun early = await AcceptAsync("t1"), late = await AcceptAsync("t1");
+        foreach (bool first in (bool[])[true, false])
+        {
+            NewRun parent = first ? early : late, child = await AcceptAsync("t1", parent.Record.Id);
+            await Stores.Runs.AppendAsync(new RunWrite { Run = child.Record, Events = [RunSamples.Event(3, "p")], Parks = new Parking(RunSamples.At) });
+            TakenRun woken = Assert.Single(await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10));
+            var rests = new RunWrite { Run = parent.Record, Events = [RunSamples.Event(4, "p")], Parks = new Parking(null) };
+            var ends = new RunWrite { Run = woken.Run, Events = [RunSamples.Event(4, "e")], End = woken.Run with { Status = RunStatus.Completed, EndedAt = RunSamples.At } };
+            RunWait wait = Wait(parent, WaitKind.Child) with { Name = child.Record.Id };
+            await Stores.Runs.AppendAsync(new RunWrite { Run = parent.Record, Events = [RunSamples.Event(3, "w")], Waits = [wait] });
+
+            foreach (RunWrite write in first ? (RunWrite[])[rests, ends] : [ends, rests]) await Stores.Runs.AppendAsync(write);
+
+            Assert.Equal(parent.Record.Id, Assert.Single(await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10)).Run.Id);
+            Assert.Equal((wait.Id, "ended"), Assert.Single(await Stores.Waits.ResolvedAsync("t1", parent.Record.Id)) is var resolved ? (resolved.Id, resolved.Resolution!.Decision) : default);
+            // Nobody is asked, and no event of that name ends it.
+            Assert.Empty(await Stores.Waits.ListHumanAsync("t1", default, null, 10));
+            Assert.Empty(await Stores.Waits.RaiseAsync("t1", child.Record.Id, null, Yes));
+        }
+    }
+
+    [Fact]
+    public async Task List_OfARun_HasTheQuestionsOfItsStepsToo()
+    {
+        NewRun root = await AcceptAsync("t1"), child = await AcceptAsync("t1", root.Record.Id), grandchild = await AcceptAsync("t1", child.Record.Id), other = await AcceptAsync("t1");
+        foreach (NewRun run in (NewRun[])[grandchild, other])
+            await Stores.Runs.AppendAsync(new RunWrite { Run = run.Record, Events = [RunSamples.Event(3, "w")], Waits = [Wait(run, WaitKind.Human) with { Subject = "{}" }] });
+
+        RunWait found = Assert.Single(await Stores.Waits.ListHumanAsync("t1", new WaitFilter(null, root.Record.Id), null, 10));
+
+        Assert.Equal((grandchild.Record.Id, "{}"), (found.RunId, found.Subject));
+        Assert.Empty(await Stores.Waits.ListHumanAsync("t2", new WaitFilter(null, root.Record.Id), null, 10));
+    }
+
+    [Fact]
     public async Task List_ShowsTheTenantsQuestions_NewestFirst()
     {
         var ids = new List<string>();
@@ -122,10 +159,10 @@ public abstract class RunWaitConformance : StoreTests
         Assert.Null(await Stores.Waits.FindAsync("t2", ids[0]));
     }
 
-    private async Task<NewRun> AcceptAsync(string tenant)
+    private async Task<NewRun> AcceptAsync(string tenant, string? parentRunId = null)
     {
         NewRun sample = RunSamples.Run(tenant);
-        var run = new NewRun { Record = sample.Record with { Kind = RunKind.Workflow, ConversationId = null }, Accepted = sample.Accepted, Started = sample.Started, Lease = Minute };
+        var run = new NewRun { Record = sample.Record with { Kind = RunKind.Workflow, ConversationId = null, ParentRunId = parentRunId }, Accepted = sample.Accepted, Started = sample.Started, Lease = Minute };
         await Stores.Runs.AcceptAsync(run);
         return run;
     }

@@ -7,6 +7,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Testing;
 
@@ -28,6 +29,7 @@ internal sealed class PostgresStores : IStores
         Feedback = new PostgresFeedbackStore(Schema, TimeProvider.System);
         ResponseDeletions = new PostgresResponseDeletions(Schema);
         Webhooks = new PostgresWebhookStore(Schema);
+        Schedules = new PostgresScheduleStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -45,6 +47,8 @@ internal sealed class PostgresStores : IStores
     public IResponseDeletions ResponseDeletions { get; }
 
     public IWebhookStore Webhooks { get; }
+
+    public IScheduleStore Schedules { get; }
 
     public static async Task<IStores> OpenAsync()
     {

@@ -7,6 +7,7 @@ using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
@@ -27,6 +28,7 @@ internal sealed class SqliteStores : IStores
         Feedback = new SqliteFeedbackStore(Database, TimeProvider.System);
         ResponseDeletions = new SqliteResponseDeletions(Database);
         Webhooks = new SqliteWebhookStore(Database);
+        Schedules = new SqliteScheduleStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -44,6 +46,8 @@ internal sealed class SqliteStores : IStores
     public IResponseDeletions ResponseDeletions { get; }
 
     public IWebhookStore Webhooks { get; }
+
+    public IScheduleStore Schedules { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

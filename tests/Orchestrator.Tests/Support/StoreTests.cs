@@ -4,6 +4,7 @@ using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
@@ -24,6 +25,8 @@ internal interface IStores : IAsyncDisposable
     IResponseDeletions ResponseDeletions { get; }
 
     IWebhookStore Webhooks { get; }
+
+    IScheduleStore Schedules { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();

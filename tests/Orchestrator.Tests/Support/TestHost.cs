@@ -21,7 +21,7 @@ namespace MultiAgent.Orchestrator.Tests.Support;
 internal sealed class TestHost : IAsyncDisposable
 {
     /// <summary>Longest wait for anything; only a failing test waits that long.</summary>
-    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly WebApplication _app;
     private readonly bool _ownsFolder;

@@ -13,7 +13,7 @@ internal static class PostgresRunStatements
         INSERT INTO orchestrator.runs (id, tenant_id, conversation_id, agent_id, agent, agent_version, surface, status, idempotency_key, request_hash, request_id,
             api_key_id, user_id, journey_id, trace_parent, metadata, created_at, started_at, lease_owner, lease_epoch, lease_until, kind, parent_run_id)
         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, now() + $21, $22, $23
-        {(whileIdle ? "WHERE NOT EXISTS (SELECT 1 FROM orchestrator.runs WHERE conversation_id = $3 AND tenant_id = $2 AND status IN ('queued', 'running'))" : "")}
+        {(whileIdle ? "WHERE NOT EXISTS (SELECT 1 FROM orchestrator.runs WHERE conversation_id = $3 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting'))" : "")}
         ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         """,
         run.Id, run.TenantId, Text(run.ConversationId), run.AgentId, run.Agent, run.AgentVersion, run.Surface, RunStatusNames.Of(status), Text(run.IdempotencyKey), Text(run.RequestHash), run.RequestId,

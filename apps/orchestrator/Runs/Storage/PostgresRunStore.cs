@@ -52,8 +52,18 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunWaits.Write(batch, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
-        await database.Writer.WriteAsync(write.Run.TenantId, batch);
+        if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);
+        else await database.Writer.WriteAsync(write.Run.TenantId, batch);
     }
+
+    // The run that rests for this one is another process's perhaps, which holds it while it puts it to rest. A transaction with other runs' writes in it
+    // could wait for that process in a circle.
+    private Task EndRestedAsync(string tenantId, string parentId, WriteBatch batch) => database.WriteAsync(tenantId, async session =>
+    {
+        await session.Sql("SELECT 1 FROM orchestrator.runs WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE", parentId, tenantId).FirstAsync(static _ => true);
+        await session.ExecuteAllAsync(batch);
+        return true;
+    });
 
     public async Task<StartedNext?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now)
     {
@@ -66,7 +76,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
             await session.Sql("SELECT 1 FROM orchestrator.conversations WHERE id = $1 AND tenant_id = $2 FOR UPDATE", conversationId, tenantId).FirstAsync(static _ => true);
             return await session.Sql("""
                 UPDATE orchestrator.runs SET status = 'running', started_at = $3 WHERE tenant_id = $2 AND status = 'queued' AND id =
-                    (SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running') ORDER BY status = 'running' DESC, position LIMIT 1)
+                    (SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting') ORDER BY status <> 'queued' DESC, position LIMIT 1)
                 RETURNING id, lease_owner
                 """, conversationId, tenantId, now).FirstAsync(static row => new StartedNext(row.Text(0), row.TextOrNull(1)));
         });
@@ -142,7 +152,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
                 PostgresRunStatements.TouchConversation(batch, record, run.Title, static () => new ConversationMissing());
                 await session.ExecuteAllAsync(batch);
                 List<string> active = await session
-                    .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running') ORDER BY position", record.ConversationId, record.TenantId)
+                    .Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting') ORDER BY position", record.ConversationId, record.TenantId)
                     .ListAsync(static row => row.Text(0));
                 bool waits = active.Count > 0;
                 // The touch goes with the transaction, as it does where the run is stored: somebody spoke in this conversation.

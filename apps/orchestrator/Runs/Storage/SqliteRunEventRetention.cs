@@ -37,7 +37,7 @@ internal sealed partial class SqliteRunEventRetention([FromKeyedServices(Orchest
 
     private Task<int> DeleteAsync(string before) => database.Writer.WriteAsync(session => session.Prepare("""
         /* all tenants */ DELETE FROM run_events WHERE (run_id, seq) IN (SELECT run_id, seq FROM run_events
-            WHERE run_id < ?1 AND run_id NOT IN (SELECT id FROM runs WHERE status IN ('queued', 'running')) ORDER BY run_id, seq LIMIT ?2)
+            WHERE run_id < ?1 AND run_id NOT IN (SELECT id FROM runs WHERE status IN ('queued', 'running', 'waiting')) ORDER BY run_id, seq LIMIT ?2)
         """).Bind(1, before).Bind(2, Batch).Execute());
 
     [LoggerMessage(EventId = 1, EventName = "RunEventRetentionFailed", Level = LogLevel.Warning, Message = "Old events of runs could not be deleted; trying again in an hour")]

@@ -23,12 +23,12 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
 
     public Task<StartedNext?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now) => database.Writer.WriteAsync(session =>
     {
-        SqliteStatement find = session.Prepare("SELECT id, status, lease_owner FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running') ORDER BY position");
+        SqliteStatement find = session.Prepare("SELECT id, status, lease_owner FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting') ORDER BY position");
         find.Bind(1, conversationId).Bind(2, tenantId);
         StartedNext? next = null;
         while (find.Step())
         {
-            if (find.Text(1) == "running")
+            if (find.Text(1) != "queued")
             {
                 find.Reset();
                 return null;
@@ -113,7 +113,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
             int found = session.Prepare("UPDATE conversations SET updated_at = ?3, title = coalesce(title, ?4), agent = coalesce(agent, ?5) WHERE id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL")
                 .Bind(1, conversationId).Bind(2, record.TenantId).Bind(3, record.CreatedAt).Bind(4, run.Title).Bind(5, record.Agent).Execute();
             if (found == 0) return new AcceptOutcome.ConversationNotFound();
-            SqliteStatement active = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running') ORDER BY position").Bind(1, conversationId).Bind(2, record.TenantId);
+            SqliteStatement active = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting') ORDER BY position").Bind(1, conversationId).Bind(2, record.TenantId);
             while (active.Step()) superseded.Add(active.Text(0));
             waits = superseded.Count > 0;
             if (waits && run.OnBusy == BusyPolicy.Reject) return new AcceptOutcome.Busy(superseded[0]);

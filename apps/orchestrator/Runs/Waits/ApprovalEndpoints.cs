@@ -10,6 +10,7 @@ using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
+using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Workflows;
 
 namespace MultiAgent.Orchestrator.Runs.Waits;
@@ -19,14 +20,16 @@ internal sealed record ApprovalView
 {
     public required string Id { get; init; }
     public required string RunId { get; init; }
-    /// <summary>The step that asks.</summary>
+    /// <summary>The step or call that asks.</summary>
     public required string Path { get; init; }
     /// <summary><c>open</c>, <c>resolved</c> (the run has not taken it yet), <c>consumed</c> or <c>cancelled</c>.</summary>
     public required string Status { get; init; }
     public required string Title { get; init; }
     public string? Message { get; init; }
-    /// <summary>JSON schema of the answer.</summary>
+    /// <summary>JSON schema of the answer, or of the arguments when a call is to be agreed to.</summary>
     public JsonElement? Form { get; init; }
+    /// <summary>The call of a tool that is to be agreed to.</summary>
+    public ApprovalSubject? Call { get; init; }
     /// <summary>The role that may answer now.</summary>
     public required string Role { get; init; }
     public required DateTimeOffset RequestedAt { get; init; }
@@ -44,8 +47,10 @@ internal sealed record DecisionRequest
 {
     /// <summary><c>approve</c>, <c>edit</c>, <c>reject</c> or <c>answer</c>.</summary>
     public string? Decision { get; init; }
-    /// <summary>Follows the form, where there is one.</summary>
+    /// <summary>Follows the form, where there is one. Of a call: its new arguments with <c>edit</c>, what the model gets as its result with <c>answer</c>.</summary>
     public JsonElement? Answer { get; init; }
+    /// <summary>The hash of the arguments that the decision is about; refused when the call has others.</summary>
+    public string? ArgumentsHash { get; init; }
     /// <summary>At most 2 000 characters.</summary>
     public string? Comment { get; init; }
 }
@@ -89,6 +94,8 @@ internal static class ApprovalEndpoints
         DateTimeOffset now = time.GetUtcNow();
         if (!MayAnswer(caller, wait, now)) return Problems.Of(403, ErrorCodes.MissingRole, $"This needs the role {RoleNow(wait, now)}.");
         if (Check(body, wait) is { Count: > 0 } errors) return Problems.Invalid(errors);
+        if (body.ArgumentsHash is { } seen && ApprovalSubject.Parse(wait.Subject) is { } subject && seen != subject.ArgumentsHash)
+            return Problems.Conflict("The call has other arguments than those that the decision is about.", ErrorCodes.ApprovalArgumentsChanged);
         if (wait.State != WaitState.Open || wait.ExpiresAt <= now) return NotOpen();
         var resolution = new WaitResolution(body.Decision!, caller.UserId ?? caller.ApiKeyId, body.Comment, body.Answer?.GetRawText(), now);
         if (await waits.ResolveAsync(wait, resolution) == ResolveOutcome.NotOpen) return NotOpen();
@@ -116,7 +123,7 @@ internal static class ApprovalEndpoints
         if (body.Decision is not ("approve" or "edit" or "reject" or "answer")) errors["decision"] = ["must be approve, edit, reject or answer."];
         if (body.Comment?.Length > MaxComment) errors["comment"] = [$"may have {MaxComment} characters."];
         if (body.Answer is { } large && large.GetRawText().Length > MaxAnswer) errors["answer"] = [$"may have {MaxAnswer} characters."];
-        else if (body.Answer is { } answer && wait.Form is { } form && JsonShape.TryParse(JsonSerializer.Deserialize<JsonElement>(form), out _)?.Check(answer) is { Count: > 0 } wrong) errors["answer"] = [.. wrong];
+        else if (body.Answer is { } answer && wait.Form is { } form && (wait.Subject is null || body.Decision == "edit") && JsonShape.TryParse(JsonSerializer.Deserialize<JsonElement>(form), out _)?.Check(answer) is { Count: > 0 } wrong) errors["answer"] = [.. wrong];
         else if (body.Answer is null && body.Decision is "edit" or "answer") errors["answer"] = [$"is required with '{body.Decision}'."];
         return errors;
     }
@@ -130,6 +137,7 @@ internal static class ApprovalEndpoints
         Title = wait.Title ?? "",
         Message = wait.Message,
         Form = wait.Form is { } form ? JsonSerializer.Deserialize<JsonElement>(form) : null,
+        Call = ApprovalSubject.Parse(wait.Subject),
         Role = RoleNow(wait, now),
         RequestedAt = wait.RequestedAt,
         ExpiresAt = wait.ExpiresAt,

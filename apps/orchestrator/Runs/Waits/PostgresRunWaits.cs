@@ -15,9 +15,14 @@ namespace MultiAgent.Orchestrator.Runs.Waits;
 internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.ServiceName)] PostgresDatabase database) : IRunWaits
 {
     private const string Select = """
-        SELECT id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role, resolved_at, resolved_by, decision, comment, data
+        SELECT id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role, resolved_at, resolved_by, decision, comment, data, subject
         FROM orchestrator.run_waits 
         """ + " ";
+
+    // A run, its steps that are runs, and theirs.
+    private const string Family = """
+        WITH RECURSIVE family (id) AS (SELECT $3::text COLLATE "C" UNION SELECT r.id FROM orchestrator.runs r JOIN family f ON r.parent_run_id = f.id WHERE r.tenant_id = $1) SELECT id FROM family
+        """;
 
     // Before any time that a run could wait for.
     private const string Now = "'epoch'::timestamptz";
@@ -28,7 +33,7 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
         session.Sql(Select + "WHERE id = $1 AND tenant_id = $2", id, tenantId).FirstAsync(Read));
 
     public async ValueTask<IReadOnlyList<RunWait>> ListHumanAsync(string tenantId, WaitFilter filter, string? beforeId, int limit) => await database.ReadAsync(tenantId, session => session
-        .Sql(Select + "WHERE tenant_id = $1 AND kind = 'human' AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR run_id = $3) AND ($4::text IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
+        .Sql(Select + "WHERE tenant_id = $1 AND kind = 'human' AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR run_id IN (" + Family + ")) AND ($4::text IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
             tenantId, filter.State is { } state ? WaitNames.Of(state) : null, PostgresText.Storable(filter.RunId), PostgresText.Storable(beforeId), limit).ListAsync(Read));
 
     public async ValueTask<IReadOnlyList<RunWait>> ResolvedAsync(string tenantId, string runId) => await database.ReadAsync(tenantId, session =>
@@ -80,16 +85,22 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
         foreach (RunWait wait in write.Waits)
         {
             batch.Add("""
-                INSERT INTO orchestrator.run_waits (id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role)
-                VALUES ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                INSERT INTO orchestrator.run_waits (id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role, subject)
+                VALUES ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                 """, wait.Id, run.TenantId, run.Id, wait.Path, WaitNames.Of(wait.Kind), Text(wait.Name), Text(wait.Key), Text(wait.Role), Text(wait.Title), Text(wait.Message), Text(wait.Form),
-                wait.RequestedAt, PostgresRunStatements.Time(wait.ExpiresAt), PostgresRunStatements.Time(wait.EscalateAt), Text(wait.EscalateRole));
+                wait.RequestedAt, PostgresRunStatements.Time(wait.ExpiresAt), PostgresRunStatements.Time(wait.EscalateAt), Text(wait.EscalateRole), Text(wait.Subject));
         }
         if (write.ClosedWaits.Count > 0)
             batch.Add("UPDATE orchestrator.run_waits SET state = CASE state WHEN 'resolved' THEN 'consumed' ELSE 'cancelled' END WHERE id = ANY ($1::text[]) AND tenant_id = $2 AND state IN ('open', 'resolved')",
                 (string[])[.. write.ClosedWaits], run.TenantId);
-        if (write.End is not null && run.Kind == RunKind.Workflow)
+        // An agent's run that has never rested has none, or names them itself.
+        if (write.End is not null && (run.Kind == RunKind.Workflow || run.LeaseEpoch > 1))
             batch.Add("UPDATE orchestrator.run_waits SET state = 'cancelled' WHERE run_id = $1 AND tenant_id = $2 AND state IN ('open', 'resolved')", run.Id, run.TenantId);
+        if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 } end)
+        {
+            batch.Add("UPDATE orchestrator.run_waits SET state = 'resolved', resolved_at = $3, decision = 'ended' WHERE name = $1 AND tenant_id = $2 AND state = 'open' AND kind = 'child'", run.Id, run.TenantId, PostgresRunStatements.Time(end.EndedAt));
+            batch.Add($"UPDATE orchestrator.runs SET wake_at = {Now} WHERE id = $1 AND tenant_id = $2 AND status = 'waiting'", parent, run.TenantId);
+        }
         if (write.Parks is { } parks)
             batch.Add($"""
                 UPDATE orchestrator.runs SET status = 'waiting', lease_owner = NULL, lease_until = NULL, steps = $4, input_tokens = $5, output_tokens = $6, cached_input_tokens = $7, reasoning_tokens = $8,
@@ -131,6 +142,7 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
         ExpiresAt = row.TimeOrNull(13),
         EscalateAt = row.TimeOrNull(14),
         EscalateRole = row.TextOrNull(15),
+        Subject = row.TextOrNull(21),
         Resolution = row.TextOrNull(18) is { } decision ? new WaitResolution(decision, row.TextOrNull(17), row.TextOrNull(19), row.TextOrNull(20), row.Time(16)) : null,
     };
 }

@@ -9,6 +9,8 @@ internal enum WaitKind
     Human,
     /// <summary>An event of a name, and perhaps of a key.</summary>
     Event,
+    /// <summary>The end of a run that is a step of this one, and that rests itself; the name is its id.</summary>
+    Child,
 }
 
 /// <summary>How a wait stands.</summary>
@@ -44,6 +46,8 @@ internal sealed record RunWait
     public string? Message { get; init; }
     /// <summary>JSON schema of the answer.</summary>
     public string? Form { get; init; }
+    /// <summary>The call of a tool that is to be agreed to, as JSON: see <see cref="Approvals.ApprovalSubject"/>.</summary>
+    public string? Subject { get; init; }
     public required DateTimeOffset RequestedAt { get; init; }
     public DateTimeOffset? ExpiresAt { get; init; }
     /// <summary>From then on <see cref="EscalateRole"/> may answer too.</summary>
@@ -53,7 +57,7 @@ internal sealed record RunWait
 }
 
 /// <summary>What came of a wait.</summary>
-/// <param name="Decision"><c>approve</c>, <c>edit</c>, <c>reject</c> or <c>answer</c> of a person; <c>event</c> of an event.</param>
+/// <param name="Decision"><c>approve</c>, <c>edit</c>, <c>reject</c> or <c>answer</c> of a person; <c>event</c> of an event; <c>ended</c> of a run.</param>
 /// <param name="By">The user, or the API key, that resolved it.</param>
 /// <param name="Comment">A person's reason.</param>
 /// <param name="Data">JSON: the person's answer or the event's data; null when there is none.</param>
@@ -86,9 +90,11 @@ internal static class WaitNames
 {
     private static readonly string[] States = ["open", "resolved", "consumed", "cancelled"];
 
-    public static string Of(WaitKind kind) => kind == WaitKind.Human ? "human" : "event";
+    private static readonly string[] Kinds = ["human", "event", "child"];
 
-    public static WaitKind KindOf(string name) => name == "human" ? WaitKind.Human : WaitKind.Event;
+    public static string Of(WaitKind kind) => Kinds[(int)kind];
+
+    public static WaitKind KindOf(string name) => (WaitKind)Array.IndexOf(Kinds, name);
 
     public static string Of(WaitState state) => States[(int)state];
 

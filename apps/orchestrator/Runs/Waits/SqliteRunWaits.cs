@@ -10,9 +10,12 @@ namespace MultiAgent.Orchestrator.Runs.Waits;
 internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.ServiceName)] SqliteDatabase database) : IRunWaits
 {
     private const string Select = """
-        SELECT id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role, resolved_at, resolved_by, decision, comment, data
+        SELECT id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role, resolved_at, resolved_by, decision, comment, data, subject
         FROM run_waits 
         """ + " ";
+
+    // A run, its steps that are runs, and theirs.
+    private const string Family = "WITH RECURSIVE family (id) AS (SELECT ?3 UNION SELECT r.id FROM runs r JOIN family f ON r.parent_run_id = f.id WHERE r.tenant_id = ?1) SELECT id FROM family";
 
     public ValueTask<RunWait?> FindAsync(string tenantId, string id) => new(database.Read(session =>
     {
@@ -23,7 +26,7 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
     }));
 
     public ValueTask<IReadOnlyList<RunWait>> ListHumanAsync(string tenantId, WaitFilter filter, string? beforeId, int limit) => new(database.Read(session => All(session
-        .Prepare(Select + "WHERE tenant_id = ?1 AND kind = 'human' AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR run_id = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5")
+        .Prepare(Select + "WHERE tenant_id = ?1 AND kind = 'human' AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR run_id IN (" + Family + ")) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5")
         .Bind(1, tenantId).Bind(2, filter.State is { } state ? WaitNames.Of(state) : null).Bind(3, filter.RunId).Bind(4, beforeId).Bind(5, limit))));
 
     public ValueTask<IReadOnlyList<RunWait>> ResolvedAsync(string tenantId, string runId) => new(database.Read(session => All(session
@@ -76,17 +79,25 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
         foreach (RunWait wait in write.Waits)
         {
             session.Prepare("""
-                INSERT INTO run_waits (id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role)
-                VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                INSERT INTO run_waits (id, tenant_id, run_id, path, kind, state, name, key, role, title, message, form, requested_at, expires_at, escalate_at, escalate_role, subject)
+                VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
                 """)
                 .Bind(1, wait.Id).Bind(2, run.TenantId).Bind(3, run.Id).Bind(4, wait.Path).Bind(5, WaitNames.Of(wait.Kind)).Bind(6, wait.Name).Bind(7, wait.Key).Bind(8, wait.Role).Bind(9, wait.Title)
-                .Bind(10, wait.Message).Bind(11, wait.Form).Bind(12, wait.RequestedAt).Bind(13, wait.ExpiresAt).Bind(14, wait.EscalateAt).Bind(15, wait.EscalateRole).Execute();
+                .Bind(10, wait.Message).Bind(11, wait.Form).Bind(12, wait.RequestedAt).Bind(13, wait.ExpiresAt).Bind(14, wait.EscalateAt).Bind(15, wait.EscalateRole).Bind(16, wait.Subject).Execute();
         }
         foreach (string id in write.ClosedWaits)
             session.Prepare("UPDATE run_waits SET state = CASE state WHEN 'resolved' THEN 'consumed' ELSE 'cancelled' END WHERE id = ?1 AND tenant_id = ?2 AND state IN ('open', 'resolved')")
                 .Bind(1, id).Bind(2, run.TenantId).Execute();
-        if (write.End is not null && run.Kind == RunKind.Workflow)
+        // An agent's run that has never rested has none, or names them itself.
+        if (write.End is not null && (run.Kind == RunKind.Workflow || run.LeaseEpoch > 1))
             session.Prepare("UPDATE run_waits SET state = 'cancelled' WHERE run_id = ?1 AND tenant_id = ?2 AND state IN ('open', 'resolved')").Bind(1, run.Id).Bind(2, run.TenantId).Execute();
+        // A run that has rested may have made the one that it is a step of rest too.
+        if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 } end)
+        {
+            session.Prepare("UPDATE run_waits SET state = 'resolved', resolved_at = ?3, decision = 'ended' WHERE name = ?1 AND tenant_id = ?2 AND state = 'open' AND kind = 'child'")
+                .Bind(1, run.Id).Bind(2, run.TenantId).Bind(3, end.EndedAt).Execute();
+            Wake(session, run.TenantId, parent);
+        }
         // What came in the meantime wakes the run at once.
         if (write.Parks is { } parks)
             session.Prepare("""
@@ -129,6 +140,7 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
         ExpiresAt = row.TimeOrNull(13),
         EscalateAt = row.TimeOrNull(14),
         EscalateRole = row.TextOrNull(15),
+        Subject = row.TextOrNull(21),
         Resolution = row.TextOrNull(18) is { } decision ? new WaitResolution(decision, row.TextOrNull(17), row.TextOrNull(19), row.TextOrNull(20), row.Time(16)) : null,
     };
 }

@@ -14,7 +14,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Agents that answer for a workflow. Each answer is a run of its own, whose key follows from the place: after a crash the same run is found again, and
 /// goes on from its own log.
 /// </summary>
-internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices services, AgentCatalogue agents)
+internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, RunServices services, AgentCatalogue agents)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -36,7 +36,7 @@ internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices servic
         {
             bool known = record.ChildRunId is not null;
             StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, context.Token);
-            RunRecord end = await OutcomeAsync(started, context.Token);
+            RunRecord end = await OutcomeAsync(started, path, record, context);
             JsonElement? answer = await TakeAsync(path, record, context, end);
             if (answer is { } value) return value;
             // One that an earlier attempt cancelled, when its time was up, is no answer to this one.
@@ -92,9 +92,10 @@ internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices servic
         return await PatientlyAsync(async () => await engine.LookAsync(run), cancellationToken);
     }
 
-    /// <summary>Waits for the end of a run, in whichever process it is; cancels it when the step is.</summary>
-    private async Task<RunRecord> OutcomeAsync(StartedRun started, CancellationToken cancellationToken)
+    /// <summary>Waits for the end of a run, in whichever process it is, and rests while it does; cancels it when the step is.</summary>
+    private async Task<RunRecord> OutcomeAsync(StartedRun started, string path, StepRecord record, StepContext context)
     {
+        CancellationToken cancellationToken = context.Token;
         try
         {
             while (true)
@@ -102,8 +103,10 @@ internal sealed class AgentCalls(Flow flow, RunEngine engine, RunServices servic
                 if (started.Outcome is { } known) return known.Run;
                 if (started.Live is { } live && await live.Outcome.WaitAsync(cancellationToken) is { } outcome) return outcome.Run;
                 flow.Live.Abandoned.ThrowIfCancellationRequested();
-                await Task.Delay(Pause, services.Time, cancellationToken);
                 started = await FindAsync(started.Run.Id, cancellationToken);
+                if (started is not { Outcome: null, Live: null }) continue;
+                if (started.Run.Status == RunStatus.Waiting) await waiting.ChildAsync(started.Run, context, path, record);
+                else await Task.Delay(Pause, services.Time, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (!flow.Live.Abandoned.IsCancellationRequested)

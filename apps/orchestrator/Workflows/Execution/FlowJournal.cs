@@ -88,10 +88,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     {
         lock (_lock)
         {
-            log.Add(RunEventTypes.Waiting, parks.WakeAt, static (json, until) =>
-            {
-                if (until is { } time) json.WriteString("until"u8, time);
-            });
+            log.Waiting(parks.WakeAt);
         }
         return WriteAsync(null, parks);
     }

@@ -35,7 +35,7 @@ internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tool
             });
         }
         var settings = new AgentTool { Name = step.Tool, AllowedHosts = step.Settings?.AllowedHosts, TimeoutSeconds = step.Settings?.TimeoutSeconds };
-        CallResult result = await tools.ExecuteAsync(flow.Run, new PlannedCall(call, key, new BoundTool(tool, settings), parsed, effect, null), context.Token);
+        CallResult result = await tools.ExecuteAsync(flow.Run, new PlannedCall(call, key, new BoundTool(tool, settings, null), parsed, effect, null), context.Token);
         flow.Journal.Add(RunEventTypes.ToolCallCompleted, path, (call, result), static (json, s) =>
         {
             json.WriteString("id"u8, s.call.Id);

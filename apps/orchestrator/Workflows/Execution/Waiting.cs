@@ -83,6 +83,19 @@ internal sealed class Waiting(Flow flow)
         return null;
     }
 
+    /// <summary>Waits for the end of a run of this step that rests itself, e.g. for a person's consent to a call.</summary>
+    public async Task ChildAsync(RunRecord child, StepContext context, string path, StepRecord record)
+    {
+        if (record.WaitId is null)
+        {
+            DateTimeOffset now = flow.Time.GetUtcNow();
+            await BeginAsync(record, new RunWait { Id = Ids.New("wait", now), TenantId = flow.Run.TenantId, RunId = flow.Run.Id, Path = path, Kind = WaitKind.Child, Name = child.Id, RequestedAt = now });
+            // It may have ended in between: then nobody tells.
+            return;
+        }
+        await EndAsync(context, path, record);
+    }
+
     /// <summary>The text that an event's key is compared with: a string as it is, anything else as JSON.</summary>
     public static string KeyOf(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 
@@ -97,7 +110,7 @@ internal sealed class Waiting(Flow flow)
             json.WriteString("waitId"u8, w.Id);
             json.WriteString("kind"u8, WaitNames.Of(w.Kind));
             if (s.hookToken is not null) json.WriteString("hook"u8, $"{HookToken.Path}{s.hookToken}");
-            else if (w.Name is not null) json.WriteString("event"u8, w.Name);
+            else if (w.Name is not null) json.WriteString(w.Kind == WaitKind.Child ? "runId"u8 : "event"u8, w.Name);
             if (w.Key is not null) json.WriteString("key"u8, w.Key);
             if (w.Title is not null) json.WriteString("title"u8, w.Title);
             if (w.Role is not null) json.WriteString("role"u8, w.Role);

@@ -22,7 +22,7 @@ internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools,
     {
         var journal = new FlowJournal(services, live, log);
         var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time);
-        var children = new AgentCalls(flow, engine, services, agents);
+        var children = new AgentCalls(flow, new Waiting(flow), engine, services, agents);
         var steps = new StepRunner(flow, children, new ToolCalls(flow, services, tools), workflows);
         return new WorkflowExecution(services, flow, steps);
     }

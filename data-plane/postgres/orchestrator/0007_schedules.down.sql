@@ -1,0 +1,2 @@
+DROP TABLE orchestrator.schedule_firings;
+DROP TABLE orchestrator.schedules;

@@ -1,0 +1,2 @@
+DROP INDEX ix_run_waits_child;
+ALTER TABLE run_waits DROP COLUMN subject;
