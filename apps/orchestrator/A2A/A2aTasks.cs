@@ -71,7 +71,7 @@ internal sealed class A2aTasks(RunEngine engine, RunOutcomes outcomes, IRunStore
         string? after = A2aRequest.Text(request.Params, "pageToken") is { Length: > 0 } token ? token : null;
         if (after is not null && !Ids.IsValid(after, "run")) throw new A2aException(A2aErrors.InvalidParams, "'pageToken' is not of a page of this list.");
         RunStatus? status = null;
-        if (A2aRequest.Text(request.Params, "status") is { Length: > 0 } state && state != "TASK_STATE_UNSPECIFIED" && (status = A2aWire.StatusOf(state)) is null) throw new A2aException(A2aErrors.InvalidParams, "'status' is no state of this agent's tasks.");
+        if (A2aRequest.Text(request.Params, "status") is { Length: > 0 } state && state is not ("TASK_STATE_UNSPECIFIED" or "UNRECOGNIZED") && (status = A2aWire.StatusOf(state)) is null) throw new A2aException(A2aErrors.InvalidParams, "'status' is no state of this agent's tasks.");
         bool whole = request.Params.TryGetProperty("includeArtifacts", out JsonElement include) && include.ValueKind == JsonValueKind.True;
         IReadOnlyList<RunRecord> runs = await store.ListAsync(caller.TenantId, new RunFilter(status, agent.Slug, context, Kind: RunKind.Agent), after, size + 1);
         var tasks = new JsonArray();
