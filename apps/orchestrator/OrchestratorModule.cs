@@ -10,7 +10,9 @@ using MultiAgent.Hosting.Health;
 using MultiAgent.Models;
 using MultiAgent.Messaging;
 using MultiAgent.Messaging.Seeding;
+using MultiAgent.Orchestrator.A2A;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Mcp;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
@@ -51,6 +53,8 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddPartitions(ServiceName, static data => [new("orchestrator.run_events", data.RunEventDays)]);
         services.AddOutbox(ServiceName);
         services.AddTools();
+        services.AddPlatformMcp();
+        services.TryAddSingleton<A2aTasks>();
         AddAgents(services);
         services.AddMemory();
         services.AddWorkflowDefinitions();
@@ -70,6 +74,8 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapWorkflows();
         routes.MapTools();
         routes.MapToolSources();
+        routes.MapPlatformMcp();
+        routes.MapA2a();
         routes.MapChat();
         routes.MapRuns();
         routes.MapApprovals();

@@ -16,7 +16,7 @@ public sealed class RunningPlatform : IAsyncLifetime
     {
         Provider = await FakeProvider.StartAsync();
         Provider.Default = BehaveAsync;
-        Process = await PlatformProcess.StartAsync(_data.Path, PlatformEnvironment.With(Provider));
+        Process = await PlatformProcess.StartAsync(_data.Path, PlatformEnvironment.With(Provider, ("Tools__Http__AllowPrivateNetworks", "true")));
         using HttpClient client = Process.ClientFor(PlatformEnvironment.Key);
         await client.AddLocalAgentAsync();
         await client.PostJsonAsync("/api/v1/agents", """{"slug":"endless","name":"Endless","instructions":"Talk.","model":"fake/endless"}""", System.Net.HttpStatusCode.Created);

@@ -38,6 +38,9 @@ internal static class RouteTable
         new("orchestrator", "webhook-endpoints"),
         new("orchestrator", "schedules"),
         new("orchestrator", "/v1/responses") { Unlimited = true },
+        // An MCP session's stream and a task's stream are open as long as their reader likes.
+        new("orchestrator", "mcp") { Unlimited = true, AtRoot = true },
+        new("orchestrator", "a2a") { Unlimited = true, AtRoot = true },
         new("tenant-service", "auth") { Anonymous = true },
         new("tenant-service", "me"),
         new("tenant-service", "users"),
@@ -58,6 +61,9 @@ internal static class RouteTable
         public bool Exact { get; init; }
 
         public bool Anonymous { get; init; }
+
+        /// <summary>Not below <c>/api/v1</c>.</summary>
+        public bool AtRoot { get; init; }
     }
 
     /// <summary>First segments below <c>/api/v1</c>, with their service.</summary>

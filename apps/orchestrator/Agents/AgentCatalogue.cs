@@ -66,7 +66,7 @@ internal sealed class AgentCatalogue(ServiceDb<OrchestratorDb> db, ToolRegistry 
         var result = new List<AgentSummary>(agents.Count);
         foreach (var agent in agents)
         {
-            if (await FindAsync(tenantId, agent.Slug, cancellationToken) is { } found)
+            if (await FindUnboundAsync(tenantId, agent.Slug, cancellationToken) is { } found)
                 result.Add(new AgentSummary(agent.Slug, found.Spec.Name ?? agent.Slug, agent.CreatedAt));
         }
         return result;

@@ -12,6 +12,8 @@ internal sealed record RunInput
     public const string CompletionSurface = "completion";
     public const string RunSurface = "run";
     public const string StepSurface = "step";
+    public const string McpSurface = "mcp";
+    public const string A2aSurface = "a2a";
     public const string ResponseSurface = "response";
     public const string ScheduleSurface = "schedule";
 

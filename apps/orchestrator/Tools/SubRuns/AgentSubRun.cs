@@ -5,8 +5,16 @@ using MultiAgent.Orchestrator.Tools.Sources;
 
 namespace MultiAgent.Orchestrator.Tools.SubRuns;
 
+/// <summary>A tool whose calls are runs.</summary>
+internal interface ISubRunTool : ITool
+{
+    /// <summary>What a call with these arguments runs.</summary>
+    /// <exception cref="ToolException">It cannot be run.</exception>
+    Task<SubRunTarget> TargetAsync(string tenantId, JsonElement arguments, CancellationToken cancellationToken);
+}
+
 /// <summary>An agent that another one asks.</summary>
-internal sealed class AgentSubRun(string name, string reference, CompiledAgent agent, SubRunCalls calls) : ITool
+internal sealed class AgentSubRun(string name, string reference, CompiledAgent agent, SubRunCalls calls) : ISubRunTool
 {
     public string Name => name;
 
@@ -25,11 +33,14 @@ internal sealed class AgentSubRun(string name, string reference, CompiledAgent a
     // A repeated call finds the run that the first one started.
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken)
+    public Task<SubRunTarget> TargetAsync(string tenantId, JsonElement arguments, CancellationToken cancellationToken)
     {
         Dictionary<string, JsonElement>? variables = arguments.TryGetProperty("variables", out JsonElement given) ? given.EnumerateObject().ToDictionary(v => v.Name, v => v.Value) : null;
-        return calls.AskAgentAsync(context, reference, arguments.GetProperty("message").GetString()!, variables, cancellationToken);
+        return calls.AgentAsync(tenantId, reference, arguments.GetProperty("message").GetString()!, variables, cancellationToken);
     }
+
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) =>
+        await calls.RunAsync(context, await TargetAsync(context.TenantId, arguments, cancellationToken), cancellationToken);
 
     private static string Schema(CompiledAgent agent)
     {

@@ -10,6 +10,13 @@ using MultiAgent.Orchestrator.Workflows;
 
 namespace MultiAgent.Orchestrator.Tools.SubRuns;
 
+/// <summary>What is to be run.</summary>
+/// <param name="Agent">The agent; null when it is a workflow.</param>
+/// <param name="Workflow">The workflow; null when it is an agent.</param>
+/// <param name="Input">What it is asked.</param>
+/// <param name="What">Its name in messages.</param>
+internal sealed record SubRunTarget(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input, string What);
+
 /// <summary>
 /// Runs that an agent's calls start. The key of such a run follows from the call, so that after a crash the same one is found again and not a second one started; it is
 /// cancelled with the run that asked for it.
@@ -19,21 +26,23 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, Lazy<RunOutcomes> outc
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public async Task<ToolResult> AskAgentAsync(ToolContext context, string reference, string message, IReadOnlyDictionary<string, JsonElement>? variables, CancellationToken cancellationToken)
+    /// <exception cref="ToolException">There is no such agent, or the variables are wrong.</exception>
+    public async Task<SubRunTarget> AgentAsync(string tenantId, string reference, string message, IReadOnlyDictionary<string, JsonElement>? variables, CancellationToken cancellationToken)
     {
-        CompiledAgent agent = await agents.Value.FindAsync(context.TenantId, reference, cancellationToken) ?? throw new ToolException($"There is no agent '{reference}' any more.");
+        CompiledAgent agent = await agents.Value.FindAsync(tenantId, reference, cancellationToken) ?? throw new ToolException($"There is no agent '{reference}' any more.");
         if (agent.Instructions.Check(variables) is { Count: > 0 } wrong) throw new ToolException($"The variables do not fit: {string.Join(" ", wrong)}");
-        var input = new RunInput { Message = message, MessageId = Ids.New("msg", time), Variables = variables, Stream = false };
-        return await RunAsync(context, request => request with { Agent = agent }, input, $"agent '{reference}'", cancellationToken);
+        return new SubRunTarget(agent, null, new RunInput { Message = message, MessageId = Ids.New("msg", time), Variables = variables, Stream = false }, $"agent '{reference}'");
     }
 
-    public async Task<ToolResult> RunWorkflowAsync(ToolContext context, string slug, string? selector, JsonElement inputs, CancellationToken cancellationToken)
+    /// <exception cref="ToolException">There is no such workflow.</exception>
+    public async Task<SubRunTarget> WorkflowAsync(string tenantId, string slug, string? selector, JsonElement inputs, CancellationToken cancellationToken)
     {
-        WorkflowVersion workflow = await workflows.FindAsync(context.TenantId, slug, selector, cancellationToken) ?? throw new ToolException($"There is no workflow '{slug}' any more.");
-        return await RunAsync(context, request => request with { Workflow = workflow }, new RunInput { Inputs = inputs, Stream = false }, $"workflow '{slug}'", cancellationToken);
+        WorkflowVersion workflow = await workflows.FindAsync(tenantId, slug, selector, cancellationToken) ?? throw new ToolException($"There is no workflow '{slug}' any more.");
+        return new SubRunTarget(null, workflow, new RunInput { Inputs = inputs, Stream = false }, $"workflow '{slug}'");
     }
 
-    private async Task<ToolResult> RunAsync(ToolContext context, Func<RunRequest, RunRequest> target, RunInput input, string what, CancellationToken cancellationToken)
+    /// <summary>Makes the call of a run's.</summary>
+    public async Task<ToolResult> RunAsync(ToolContext context, SubRunTarget target, CancellationToken cancellationToken)
     {
         if (context.Run is not { } parent) throw new ToolException("Agents and workflows are called as tools inside of runs only. Start a run of its own instead.");
         await CheckDepthAsync(parent);
@@ -42,26 +51,28 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, Lazy<RunOutcomes> outc
         StartedRun? started = null;
         try
         {
-            started = await StartAsync(target(new RunRequest
+            started = await StartAsync(new RunRequest
             {
+                Agent = target.Agent,
+                Workflow = target.Workflow,
                 Caller = new Caller { TenantId = parent.TenantId, TenantSlug = "", UserId = parent.UserId, ApiKeyId = parent.ApiKeyId, Scopes = Scopes.None },
                 Surface = RunInput.StepSurface,
                 ParentRunId = parent.Id,
-                Input = input,
+                Input = target.Input,
                 RequestId = parent.RequestId,
                 IdempotencyKey = $"tool:{context.IdempotencyKey}",
                 RequestHash = "tool",
-            }), limit.Token);
+            }, limit.Token);
             RunOutcome? outcome = await outcomes.Value.WaitAsync(started, limit.Token);
             // The process stops: the next one asks again, and finds the same run.
             if (outcome is null) await Task.Delay(Timeout.InfiniteTimeSpan, limit.Token);
-            return Result(outcome!, what);
+            return Result(outcome!, target.What);
         }
         catch (OperationCanceledException)
         {
             if (started is not null && !IsAbandoned(parent)) await engine.Value.CancelAsync(parent.TenantId, started.Run.Id, StopCause.Requested);
             if (cancellationToken.IsCancellationRequested) throw;
-            throw new ToolException($"The run of {what} took longer than {context.Settings.TimeoutSeconds:0.#} s and was cancelled.") { Code = ToolErrorCodes.Timeout };
+            throw new ToolException($"The run of {target.What} took longer than {context.Settings.TimeoutSeconds:0.#} s and was cancelled.") { Code = ToolErrorCodes.Timeout };
         }
     }
 
@@ -97,7 +108,8 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, Lazy<RunOutcomes> outc
     // Another process, or the next start, goes on with the run and with what it waits for.
     private bool IsAbandoned(RunRecord parent) => engine.Value.Find(parent.TenantId, parent.Id) is not { } live || live.Abandoned.IsCancellationRequested;
 
-    private static ToolResult Result(RunOutcome outcome, string what)
+    /// <summary>What a run that has ended gives whoever asked for it.</summary>
+    public static ToolResult Result(RunOutcome outcome, string what)
     {
         RunRecord run = outcome.Run;
         string text = run.Status == RunStatus.Completed

@@ -12,14 +12,17 @@ internal sealed class SubRunTools(Lazy<AgentCatalogue> agents, IWorkflowSource w
     private const int MaxKept = 10_000;
 
     // A version never changes, and neither does its tool: what compiled the schema of its arguments goes on being used.
-    private readonly ConcurrentDictionary<(string Id, int Version, string Name), ITool> _tools = new();
+    private readonly ConcurrentDictionary<(string Id, int Version, string Name), ISubRunTool> _tools = new();
 
     public static bool IsName(string name) => name.StartsWith(AgentPrefix, StringComparison.Ordinal) || name.StartsWith(WorkflowPrefix, StringComparison.Ordinal);
 
     /// <param name="tenantId">The caller's tenant.</param>
     /// <param name="name">Untrusted.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async ValueTask<ITool?> FindAsync(string tenantId, string name, CancellationToken cancellationToken)
+    public async ValueTask<ITool?> FindAsync(string tenantId, string name, CancellationToken cancellationToken) => await FindRunAsync(tenantId, name, cancellationToken);
+
+    /// <inheritdoc cref="FindAsync"/>
+    public async ValueTask<ISubRunTool?> FindRunAsync(string tenantId, string name, CancellationToken cancellationToken)
     {
         if (name.StartsWith(AgentPrefix, StringComparison.Ordinal))
         {
@@ -31,7 +34,7 @@ internal sealed class SubRunTools(Lazy<AgentCatalogue> agents, IWorkflowSource w
         return await workflows.FindAsync(tenantId, parts[0], selector, cancellationToken) is { } workflow ? Keep((workflow.Id, workflow.Version, name), () => new WorkflowSubRun(name, parts[0], selector, workflow, calls)) : null;
     }
 
-    private ITool Keep((string, int, string) key, Func<ITool> make)
+    private ISubRunTool Keep((string, int, string) key, Func<ISubRunTool> make)
     {
         if (_tools.Count >= MaxKept) _tools.Clear();
         return _tools.GetOrAdd(key, _ => make());

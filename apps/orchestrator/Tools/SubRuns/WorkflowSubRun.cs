@@ -5,7 +5,7 @@ using MultiAgent.Orchestrator.Workflows;
 namespace MultiAgent.Orchestrator.Tools.SubRuns;
 
 /// <summary>A workflow that an agent starts.</summary>
-internal sealed class WorkflowSubRun(string name, string slug, string? selector, WorkflowVersion workflow, SubRunCalls calls) : ITool
+internal sealed class WorkflowSubRun(string name, string slug, string? selector, WorkflowVersion workflow, SubRunCalls calls) : ISubRunTool
 {
     public string Name => name;
 
@@ -24,5 +24,8 @@ internal sealed class WorkflowSubRun(string name, string slug, string? selector,
     // A repeated call finds the run that the first one started.
     public ToolEffect EffectOf(JsonElement arguments) => ToolEffect.Idempotent;
 
-    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) => calls.RunWorkflowAsync(context, slug, selector, arguments, cancellationToken);
+    public Task<SubRunTarget> TargetAsync(string tenantId, JsonElement arguments, CancellationToken cancellationToken) => calls.WorkflowAsync(tenantId, slug, selector, arguments, cancellationToken);
+
+    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) =>
+        await calls.RunAsync(context, await TargetAsync(context.TenantId, arguments, cancellationToken), cancellationToken);
 }

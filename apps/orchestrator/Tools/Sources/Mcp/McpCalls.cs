@@ -10,6 +10,7 @@ namespace MultiAgent.Orchestrator.Tools.Sources.Mcp;
 internal sealed class McpCalls(McpConnections connections) : ISourceCalls
 {
     private const int MaxListed = 500;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     public string Kind => ToolSourceSpec.McpKind;
 
@@ -27,17 +28,41 @@ internal sealed class McpCalls(McpConnections connections) : ISourceCalls
 
     private static async Task<SourceReply> CallAsync(McpClient client, string name, string key, JsonElement arguments, CancellationToken cancellationToken)
     {
-        CallToolResult result = await client.CallToolAsync(new CallToolRequestParams
+        var id = new RequestId(Guid.NewGuid().ToString("n"));
+        CallToolResult result;
+        try
         {
-            Name = name,
-            Arguments = arguments.EnumerateObject().ToDictionary(p => p.Name, p => p.Value),
-            // The protocol has no such key; servers that know ours can tell a repetition by it.
-            Meta = new JsonObject { ["maap/idempotencyKey"] = key },
-        }, cancellationToken);
+            result = await client.SendRequestAsync<CallToolRequestParams, CallToolResult>(RequestMethods.ToolsCall, new CallToolRequestParams
+            {
+                Name = name,
+                Arguments = arguments.EnumerateObject().ToDictionary(p => p.Name, p => p.Value),
+                // The protocol has no such key; servers that know ours can tell a repetition by it.
+                Meta = new JsonObject { ["maap/idempotencyKey"] = key },
+            }, requestId: id, cancellationToken: cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // The library stops to wait and leaves the server at work.
+            await TellCancelledAsync(client, id);
+            throw;
+        }
         string text = McpContent.Text(result.Content);
         if (result.IsError == true) throw new ToolException(text.Length > 0 ? text : "The tool failed.");
         if (result.StructuredContent is not { } structured) return new SourceReply(text, null);
         return new SourceReply(text.Length > 0 ? text : structured.GetRawText(), structured);
+    }
+
+    private static async Task TellCancelledAsync(McpClient client, RequestId id)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        try
+        {
+            await client.SendNotificationAsync(NotificationMethods.CancelledNotification, new CancelledNotificationParams { RequestId = id }, cancellationToken: limit.Token);
+        }
+        catch (Exception)
+        {
+            // The server is gone, and its work with it.
+        }
     }
 
     private static async Task<SourceReply> ListAsync(McpClient client, CancellationToken cancellationToken)
