@@ -20,6 +20,7 @@ public sealed partial class ConfigurationReferenceTests
         ["JourneyOptions"] = ["Journeys"],
         ["LimitsOptions"] = ["Limits"],
         ["McpOptions"] = ["Tools:Mcp"],
+        ["MemoryOptions"] = ["Memory"],
         ["MessagingOptions"] = ["Messaging"],
         ["RedisOptions"] = ["Redis"],
         ["ModelsOptions"] = ["Models"],

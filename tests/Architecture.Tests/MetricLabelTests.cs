@@ -8,8 +8,8 @@ public sealed partial class MetricLabelTests
     // A new name belongs here only when the values are bounded by the program or by a BoundedLabel.
     private static readonly HashSet<string> Allowed =
     [
-        "agent", "consumer", "database", "deployment", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type", "kind", "method", "model", "outcome",
-        "provider", "reason", "route", "service", "status", "surface", "tenant", "tool", "type",
+        "action", "agent", "consumer", "database", "deployment", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type", "guardrail", "kind", "method", "model", "outcome",
+        "provider", "reason", "route", "service", "stage", "status", "surface", "tenant", "tool", "type",
     ];
 
     private static readonly KeyValuePair<string, string>[] Files =
