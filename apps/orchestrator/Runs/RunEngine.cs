@@ -213,7 +213,7 @@ internal sealed partial class RunEngine
     {
         if (!_live.TryGetValue(signal.RunId, out LiveRun? live)) return;
         if (signal.Cancel != StopCause.None && live.Cause == StopCause.None) await CancelAsync(live.Record.TenantId, signal.RunId, signal.Cancel);
-        if (signal.Pause) live.PauseRequested = true;
+        if (signal.Pause && !live.PauseRequested) live.PauseRequested = true;
         if (signal.Started) await BeginAsync(live);
     }
 
