@@ -100,15 +100,18 @@ internal sealed partial class RunEngine
         if (Find(tenantId, runId) is { } live)
         {
             if (live.Record.Status == RunStatus.Queued && await CancelQueuedAsync(live, cause)) return CancelOutcome.Cancelling;
+            bool stored = true;
             try
             {
                 // Once it is promised, it holds for whoever takes the run up after a crash.
-                await _services.Leases.RequestCancelAsync(tenantId, runId, cause);
+                stored = await _services.Leases.RequestCancelAsync(tenantId, runId, cause);
             }
             finally
             {
                 live.Stop(cause);
             }
+            // It may have gone to rest a moment ago, and nobody works on it any more who could hear.
+            if (!stored && await _waits.CancelWaitingAsync(tenantId, runId, cause)) _bell.Ring();
             return CancelOutcome.Cancelling;
         }
         if (await _services.Store.FindAsync(tenantId, runId) is not { } run) return CancelOutcome.NotFound;

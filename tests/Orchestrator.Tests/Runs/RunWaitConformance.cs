@@ -101,6 +101,20 @@ public abstract class RunWaitConformance : StoreTests
         Assert.Equal(ResolveOutcome.NotOpen, await Stores.Waits.ResolveAsync(wait, Yes));
     }
 
+    [Theory]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public async Task Cancel_AskedForWhileItGoesToRest_WakesIt_UnlessItKnows(bool undoing, bool wakes)
+    {
+        NewRun run = await AcceptAsync("t1");
+        Assert.True(await Stores.Leases.RequestCancelAsync("t1", run.Record.Id, StopCause.Requested));
+
+        await Stores.Runs.AppendAsync(new RunWrite { Run = run.Record, Events = [RunSamples.Event(3, "p")], Parks = new Parking(RunSamples.At.AddHours(1)) { Undoing = undoing } });
+        IReadOnlyList<TakenRun> taken = await Stores.Waits.TakeDueAsync("p2", Minute, RunSamples.At, 10);
+
+        Assert.Equal(wakes ? [StopCause.Requested] : [], taken.Select(t => t.Cancel));
+    }
+
     [Fact]
     public async Task End_OfARunThatHasRested_WakesTheOneThatRestsForIt()
     {

@@ -114,10 +114,11 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
             batch.Add($"""
                 UPDATE orchestrator.runs SET status = CASE WHEN $11 AND pause_requested AND cancel_requested IS NULL THEN 'paused' ELSE 'waiting' END, lease_owner = NULL, lease_until = NULL, steps = $4, input_tokens = $5, output_tokens = $6, cached_input_tokens = $7, reasoning_tokens = $8,
                     usage_estimated = $9, cost_usd = $10,
-                    wake_at = CASE WHEN $11 AND pause_requested AND cancel_requested IS NULL THEN NULL WHEN $11 OR pause_requested THEN {Now} WHEN EXISTS (SELECT 1 FROM orchestrator.run_waits WHERE run_id = $1 AND tenant_id = $2 AND state = 'resolved') THEN {Now} ELSE $3 END
+                    wake_at = CASE WHEN $11 AND pause_requested AND cancel_requested IS NULL THEN NULL
+                        WHEN $11 OR pause_requested OR (cancel_requested IS NOT NULL AND NOT $12) THEN {Now} WHEN EXISTS (SELECT 1 FROM orchestrator.run_waits WHERE run_id = $1 AND tenant_id = $2 AND state = 'resolved') THEN {Now} ELSE $3 END
                 WHERE id = $1 AND tenant_id = $2
                 """, run.Id, run.TenantId, PostgresRunStatements.Time(parks.WakeAt), parks.Steps, parks.Usage.InputTokens, parks.Usage.OutputTokens, parks.Usage.CachedInputTokens, parks.Usage.ReasoningTokens,
-                parks.Usage.Estimated, new NpgsqlParameter { Value = (object?)parks.CostUsd ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Numeric }, parks.Paused);
+                parks.Usage.Estimated, new NpgsqlParameter { Value = (object?)parks.CostUsd ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Numeric }, parks.Paused, parks.Undoing);
     }
 
     private static NpgsqlParameter Text(string? value) => PostgresRunStatements.Text(value);

@@ -71,6 +71,9 @@ internal sealed record Parking(DateTimeOffset? WakeAt)
     /// <summary>It was asked to rest: it goes on when it is asked to, and by itself only if that was asked in the meantime.</summary>
     public bool Paused { get; init; }
 
+    /// <summary>It knows that it was cancelled, or has failed, and undoes what was done: nothing but time or what it waits for wakes it.</summary>
+    public bool Undoing { get; init; }
+
     // What the run has come to, for who looks at it while it rests.
     public int Steps { get; init; }
     public TokenUsage Usage { get; init; }

@@ -112,10 +112,11 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
         if (write.Parks is { } parks)
             session.Prepare("""
                 UPDATE runs SET status = CASE WHEN ?11 AND pause_requested IS NOT NULL AND cancel_requested IS NULL THEN 'paused' ELSE 'waiting' END, lease_owner = NULL, steps = ?4, input_tokens = ?5, output_tokens = ?6, cached_input_tokens = ?7, reasoning_tokens = ?8, usage_estimated = ?9, cost_usd = ?10,
-                    wake_at = CASE WHEN ?11 AND pause_requested IS NOT NULL AND cancel_requested IS NULL THEN NULL WHEN ?11 OR pause_requested IS NOT NULL THEN 0 WHEN EXISTS (SELECT 1 FROM run_waits WHERE run_id = ?1 AND tenant_id = ?2 AND state = 'resolved') THEN 0 ELSE ?3 END
+                    wake_at = CASE WHEN ?11 AND pause_requested IS NOT NULL AND cancel_requested IS NULL THEN NULL
+                        WHEN ?11 OR pause_requested IS NOT NULL OR (cancel_requested IS NOT NULL AND NOT ?12) THEN 0 WHEN EXISTS (SELECT 1 FROM run_waits WHERE run_id = ?1 AND tenant_id = ?2 AND state = 'resolved') THEN 0 ELSE ?3 END
                 WHERE id = ?1 AND tenant_id = ?2
                 """).Bind(1, run.Id).Bind(2, run.TenantId).Bind(3, parks.WakeAt).Bind(4, parks.Steps).Bind(5, parks.Usage.InputTokens).Bind(6, parks.Usage.OutputTokens)
-                .Bind(7, parks.Usage.CachedInputTokens).Bind(8, parks.Usage.ReasoningTokens).Bind(9, parks.Usage.Estimated).Bind(10, parks.CostUsd?.ToString(CultureInfo.InvariantCulture)).Bind(11, parks.Paused).Execute();
+                .Bind(7, parks.Usage.CachedInputTokens).Bind(8, parks.Usage.ReasoningTokens).Bind(9, parks.Usage.Estimated).Bind(10, parks.CostUsd?.ToString(CultureInfo.InvariantCulture)).Bind(11, parks.Paused).Bind(12, parks.Undoing).Execute();
     }
 
     private static int Resolve(SqliteSession session, string tenantId, string id, WaitResolution resolution) => session.Prepare("""

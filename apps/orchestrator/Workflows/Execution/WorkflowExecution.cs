@@ -139,7 +139,7 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
     private Task ParkAsync()
     {
         _parked = true;
-        return flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Paused = flow.Live.PauseRequested, Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
+        return flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Paused = flow.Live.PauseRequested, Undoing = flow.State.Compensating is not null, Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
     }
 
     private async Task EndAsync(RunStatus status, string? reason, RunError? error, JsonElement? output)
