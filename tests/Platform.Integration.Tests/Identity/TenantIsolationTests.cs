@@ -24,6 +24,9 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         ["POST /api/v1/journeys/{id}/complete"] = "{}",
         ["POST /api/v1/journeys/{id}/abandon"] = "{}",
         ["POST /api/v1/keys/{id}/rotate"] = "{}",
+        ["POST /api/v1/conversations/{id}/messages"] = """{"content":"Stolen"}""",
+        ["PATCH /api/v1/memories/{id}"] = """{"text":"Stolen"}""",
+        ["POST /a2a/{slug}/"] = """{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m1","role":"ROLE_USER","parts":[{"text":"hi"}]}}}""",
         ["PATCH /api/v1/users/{id}"] = """{"name":"Stolen"}""",
         ["POST /v1/chat/completions"] = """{"model":"agent/needle-agent","messages":[{"role":"user","content":"hi"}]}""",
     };
@@ -46,6 +49,7 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         _ids["conversations"] = chat.GetProperty("conversationId").GetString()!;
         _ids["messages"] = message;
         _ids["journeys"] = journey.GetProperty("id").GetString()!;
+        _ids["memories"] = (await a.PostJsonAsync("/api/v1/memories", $$"""{"agent":"needle-agent","text":"{{Needle}}"}""", HttpStatusCode.Created)).GetProperty("id").GetString()!;
         _ids["keys"] = (await a.GetJsonAsync("/api/v1/keys")).GetProperty("data")[0].GetProperty("id").GetString()!;
         _ids["users"] = (await a.GetJsonAsync("/api/v1/users")).GetProperty("data")[0].GetProperty("id").GetString()!;
         _ids["tenants"] = _platform.Demo.Id;
@@ -166,7 +170,8 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         string kind = route.Split('/', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(2) ?? "";
         return route.Replace("{**id}", "agent%2Fneedle-agent", StringComparison.Ordinal)
             .Replace("{slug}", "needle-agent", StringComparison.Ordinal).Replace("{number:int}", "1", StringComparison.Ordinal).Replace("{label}", "production", StringComparison.Ordinal)
-            .Replace("{id}", _ids.GetValueOrDefault(kind, "missing"), StringComparison.Ordinal);
+            .Replace("{id}", _ids.GetValueOrDefault(kind, "missing"), StringComparison.Ordinal)
+            .Replace("/resources/content", "/resources/content?uri=any", StringComparison.Ordinal);
     }
 
     private async Task<Dictionary<string, string>> SnapshotAsync()
@@ -176,6 +181,7 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         [
             "/api/v1/agents/needle-agent", $"/api/v1/runs/{_ids["runs"]}", $"/api/v1/conversations/{_ids["conversations"]}", $"/api/v1/conversations/{_ids["conversations"]}/messages?tools=true",
             $"/api/v1/journeys/{_ids["journeys"]}", "/api/v1/feedback", $"/api/v1/users/{_ids["users"]}", "/api/v1/tenant",
+            $"/api/v1/memories/{_ids["memories"]}",
         ];
         foreach (string path in paths) snapshot[path] = (await _platform.Client.GetJsonAsync(path)).ToString();
         JsonElement key = await _platform.Client.GetJsonAsync($"/api/v1/keys/{_ids["keys"]}");

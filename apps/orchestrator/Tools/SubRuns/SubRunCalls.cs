@@ -62,6 +62,8 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, Lazy<RunOutcomes> outc
                 RequestId = parent.RequestId,
                 IdempotencyKey = $"tool:{context.IdempotencyKey}",
                 RequestHash = "tool",
+                // Whom it is for, above all.
+                Metadata = parent.Metadata,
             }, limit.Token);
             RunOutcome? outcome = await outcomes.Value.WaitAsync(started, limit.Token);
             // The process stops: the next one asks again, and finds the same run.
