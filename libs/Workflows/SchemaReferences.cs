@@ -22,9 +22,19 @@ internal sealed class SchemaReferences
     {
         JsonNode root = JsonNode.Parse(source.GetRawText(), null, new JsonDocumentOptions { MaxDepth = 128 })!;
         Rename(root);
+        Unfold(root);
         var references = new SchemaReferences(root);
         mistake = references.Walk(root);
         return root.ToJsonString();
+    }
+
+    // The library overlooks what stands beside a reference, and at the root the definitions do.
+    private static void Unfold(JsonNode root)
+    {
+        if (root is not JsonObject schema || schema["$ref"] is not JsonValue reference) return;
+        schema.Remove("$ref");
+        if (schema["allOf"] is not JsonArray all) schema["allOf"] = all = [];
+        all.Add(new JsonObject { ["$ref"] = reference });
     }
 
     private static void Rename(JsonNode? node)
