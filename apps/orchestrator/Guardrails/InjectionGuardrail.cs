@@ -67,12 +67,13 @@ internal sealed partial class InjectionGuardrail : IGuardrail
         if (start < text.Length) yield return start..text.Length;
     }
 
-    [GeneratedRegex(@"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|preceding|all|any|your|the|these)\b.{0,40}\b(?:instructions?|prompts?|rules?|guidelines?|directions?|context)\b|\byou are now\b.{0,60}\b(?:mode|unrestricted|jailbroken|DAN)\b|\bnew (?:system )?instructions?\s*:|\b(?:reveal|print|repeat|show|leak)\b.{0,30}\b(?:system prompt|your instructions|your prompt)\b", RegexOptions.IgnoreCase, 2000)]
+    // Without backtracking: the time is proportional to the text, whatever is in it.
+    [GeneratedRegex(@"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|preceding|all|any|your|the|these)\b.{0,40}\b(?:instructions?|prompts?|rules?|guidelines?|directions?|context)\b|\byou are now\b.{0,60}\b(?:mode|unrestricted|jailbroken|DAN)\b|\bnew (?:system )?instructions?\s*:|\b(?:reveal|print|repeat|show|leak)\b.{0,30}\b(?:system prompt|your instructions|your prompt)\b", RegexOptions.IgnoreCase | RegexOptions.NonBacktracking, 5000)]
     private static partial Regex Orders();
 
-    [GeneratedRegex(@"\b(?:do not|don't|never)\b.{0,20}\b(?:tell|inform|mention|reveal|show)\b.{0,30}\b(?:user|human|customer|operator)\b|\bwithout (?:telling|informing|asking) the (?:user|human|customer)\b", RegexOptions.IgnoreCase, 2000)]
+    [GeneratedRegex(@"\b(?:do not|don't|never)\b.{0,20}\b(?:tell|inform|mention|reveal|show)\b.{0,30}\b(?:user|human|customer|operator)\b|\bwithout (?:telling|informing|asking) the (?:user|human|customer)\b", RegexOptions.IgnoreCase | RegexOptions.NonBacktracking, 5000)]
     private static partial Regex Secrecy();
 
-    [GeneratedRegex(@"<\|(?:im_start|im_end|system|user|assistant|endoftext)\|>|\[/?INST\]|<</?SYS>>|^\s*(?:#{1,3}\s*)?(?:system|assistant)\s*(?:prompt|message)?\s*:", RegexOptions.IgnoreCase | RegexOptions.Multiline, 2000)]
+    [GeneratedRegex(@"<\|(?:im_start|im_end|system|user|assistant|endoftext)\|>|\[/?INST\]|<</?SYS>>|^\s*(?:#{1,3}\s*)?(?:system|assistant)\s*(?:prompt|message)?\s*:", RegexOptions.IgnoreCase | RegexOptions.Multiline | RegexOptions.NonBacktracking, 5000)]
     private static partial Regex Marks();
 }

@@ -265,6 +265,7 @@ internal sealed partial class RunEngine
     {
         if (_stopping) throw Stopping();
         if (request.Agent is { } agent) request = request with { Input = InputGuard.Apply(agent, request.Input) };
+        foreach (GuardrailEvent triggered in request.Input.Verdict?.Events ?? []) _services.Metrics.GuardrailTriggered(triggered);
         string tenantId = request.Caller.TenantId;
         int limit = request.Caller.Limits?.ConcurrentRuns ?? _defaultConcurrency;
         (NewRun run, LiveRun live, RunLog log) = Prepare(request);

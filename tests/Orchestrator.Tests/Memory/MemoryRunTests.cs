@@ -46,6 +46,16 @@ public sealed class MemoryRunTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task User_WhoMadeTheKey_IsNotWhoIsBehindIt()
+    {
+        using HttpClient client = _host.Client("alpha-user");
+        _host.Model.Script(FakeAnswer.Calling("remember", """{"fact":"Likes tea"}"""));
+        await client.PostJsonAsync("/api/v1/chat", new { agent = "mind", message = "go" });
+
+        Assert.StartsWith("It is not known who the user is", _host.Model.Requests.Last().LastContent, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Forget_TakesOwnFactsOnly()
     {
         await AskAsync("ann", "remember", """{"fact":"Likes tea"}""");
