@@ -14,7 +14,7 @@ namespace MultiAgent.Gateway.Routing;
 /// <summary>One OpenAPI document of the whole platform, made of those of its services.</summary>
 internal sealed class MergedDocument([FromKeyedServices("v1")] IOpenApiDocumentProvider own, ServiceTopology topology, ServiceTls tls, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     private readonly HttpMessageInvoker _http = Http(tls);
     private readonly ConcurrentDictionary<string, JsonNode> _last = new();
