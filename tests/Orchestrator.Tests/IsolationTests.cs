@@ -36,6 +36,7 @@ public sealed class IsolationTests
             (HttpMethod.Post, "/api/v1/chat", new { agent = "helper", message = "Hi", conversationId = conversation }),
             (HttpMethod.Get, $"/api/v1/runs/{run}", null),
             (HttpMethod.Get, $"/api/v1/runs/{run}/events", null),
+            (HttpMethod.Get, $"/api/v1/runs/{run}/graph", null),
             (HttpMethod.Post, $"/api/v1/runs/{run}/cancel", new { }),
             (HttpMethod.Get, $"/api/v1/conversations/{conversation}", null),
             (HttpMethod.Patch, $"/api/v1/conversations/{conversation}", new { title = "stolen" }),

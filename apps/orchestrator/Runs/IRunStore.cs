@@ -34,6 +34,9 @@ internal interface IRunStore
     /// <summary>Events after a position, in order, at most <paramref name="limit"/>.</summary>
     ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit);
 
+    /// <summary>The number of the run's last event; 0 when it has none.</summary>
+    ValueTask<long> LastSeqAsync(string tenantId, string runId);
+
     /// <summary>The data of the run's last event of a type; null when it has none.</summary>
     ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type);
 

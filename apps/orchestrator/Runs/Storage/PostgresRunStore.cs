@@ -110,6 +110,9 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         .Sql("SELECT seq, type, at, data FROM orchestrator.run_events WHERE run_id = $1 AND seq > $2 AND tenant_id = $3 ORDER BY seq LIMIT $4", runId, afterSeq, tenantId, limit)
         .ListAsync(static row => new RunEvent { Seq = row.Int64(0), Type = row.Text(1), At = row.Time(2), Data = row.Bytes(3) }));
 
+    public async ValueTask<long> LastSeqAsync(string tenantId, string runId) => await database.ReadAsync(tenantId, session => session
+        .Sql("SELECT seq FROM orchestrator.run_events WHERE run_id = $1 AND tenant_id = $2 ORDER BY seq DESC LIMIT 1", runId, tenantId).FirstAsync(static row => row.Int64(0)));
+
     public async ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => await database.ReadAsync(tenantId, session => session
         .Sql("SELECT data FROM orchestrator.run_events WHERE run_id = $1 AND tenant_id = $2 AND type = $3 ORDER BY seq DESC LIMIT 1", runId, tenantId, type).FirstAsync(static row => row.Bytes(0)));
 

@@ -64,6 +64,14 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         return events;
     }));
 
+    public ValueTask<long> LastSeqAsync(string tenantId, string runId) => new(database.Read(session =>
+    {
+        SqliteStatement read = session.Prepare("SELECT seq FROM run_events WHERE run_id = ?1 AND tenant_id = ?2 ORDER BY seq DESC LIMIT 1").Bind(1, runId).Bind(2, tenantId);
+        long seq = read.Step() ? read.Int64(0) : 0;
+        read.Reset();
+        return seq;
+    }));
+
     public ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => new(database.Read(session =>
     {
         SqliteStatement read = session.Prepare("SELECT data FROM run_events WHERE run_id = ?1 AND tenant_id = ?2 AND type = ?3 ORDER BY seq DESC LIMIT 1")
