@@ -6,6 +6,9 @@ public static class Subjects
     /// <summary>A model was called and is to be metered. Payload: <see cref="UsageBatch"/>.</summary>
     public const string UsageModelInference = "usage.metered.model_inference";
 
+    /// <summary>Requests were answered. Payload: <see cref="RequestBatch"/>.</summary>
+    public const string RequestCompleted = "gateway.request.completed";
+
     /// <summary>Journeys were started, moved or ended. Payload: <see cref="JourneyBatch"/>.</summary>
     public const string JourneyRecorded = "journey.recorded";
 

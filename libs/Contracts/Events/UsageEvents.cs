@@ -56,6 +56,8 @@ public sealed record UsageRecord
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(UsageBatch))]
 [JsonSerializable(typeof(UsageRecord))]
+[JsonSerializable(typeof(RequestBatch))]
+[JsonSerializable(typeof(RequestRecord))]
 [JsonSerializable(typeof(JourneyBatch))]
 [JsonSerializable(typeof(JourneyChange))]
 [JsonSerializable(typeof(RunEnded))]

@@ -13,6 +13,9 @@ namespace MultiAgent.Hosting.Errors;
 /// </summary>
 public static class ErrorWriter
 {
+    /// <summary>The header of an error's stable code: for logs and proxies, which do not read bodies.</summary>
+    public const string CodeHeader = "x-maap-error-code";
+
     /// <summary>Writes the whole response. The response must not have started.</summary>
     public static Task WriteAsync(HttpContext context, int status, string code, string message, string? param = null, TimeSpan? retryAfter = null)
     {
@@ -25,6 +28,7 @@ public static class ErrorWriter
         foreach ((string name, StringValues value) in kept) response.Headers[name] = value;
         response.StatusCode = status;
         response.Headers["X-Request-Id"] = requestId;
+        response.Headers[CodeHeader] = code;
         if (retryAfter is { } after)
             response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (status == 401) response.Headers.WWWAuthenticate = "Bearer";
