@@ -50,7 +50,7 @@ public sealed class IsolationTests
             (int status, _, _) = await host.Beta.SendAsync(method, path, body);
             Assert.True(status == 404, $"{method} {path}: {status}");
         }
-        foreach (string path in new[] { "/api/v1/agents", "/api/v1/workflows", "/api/v1/runs", "/api/v1/conversations", "/api/v1/feedback", $"/api/v1/runs?conversation={conversation}", $"/api/v1/feedback?message={message}" })
+        foreach (string path in new[] { "/api/v1/agents", "/api/v1/workflows", "/api/v1/runs", "/api/v1/conversations", "/api/v1/feedback", "/api/v1/compensations/dead-letters?status=all", $"/api/v1/runs?conversation={conversation}", $"/api/v1/feedback?message={message}" })
         {
             (int status, JsonElement body, _) = await host.Beta.GetJsonAsync(path);
             Assert.Equal(200, status);

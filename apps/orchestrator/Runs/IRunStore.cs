@@ -109,6 +109,12 @@ internal sealed class RunWrite
     /// <summary>Leaves with the end through the outbox.</summary>
     public EventEnvelope? Event { get; init; }
 
+    /// <summary>A compensation that failed for good with these events.</summary>
+    public Workflows.Compensations.DeadLetter? DeadLetter { get; init; }
+
+    /// <summary>Attempts at a compensation that a run which ends with this write has made in the place of another.</summary>
+    public int UndoAttempts { get; init; }
+
     /// <summary>What the run begins to wait for.</summary>
     public IReadOnlyList<Waits.RunWait> Waits { get; init; } = [];
 

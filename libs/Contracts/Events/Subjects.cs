@@ -15,7 +15,7 @@ public static class Subjects
     /// <summary>A run ended. Payload: <see cref="RunEnded"/>.</summary>
     public const string RunCompleted = "orchestrator.run.completed";
 
-    /// <summary>A step of a workflow could not be undone: somebody has to look. Data: <c>runId</c>, <c>workflow</c>, <c>step</c>, <c>code</c>, <c>message</c>.</summary>
+    /// <summary>A step of a workflow could not be undone: somebody has to look. Payload: <see cref="Events.CompensationFailed"/>.</summary>
     public const string CompensationFailed = "alerts.compensation_failed";
 
     /// <inheritdoc cref="RunCompleted"/>

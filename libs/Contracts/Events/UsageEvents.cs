@@ -63,6 +63,7 @@ public sealed record UsageRecord
 [JsonSerializable(typeof(RunEnded))]
 [JsonSerializable(typeof(ConversationHandled))]
 [JsonSerializable(typeof(ApprovalRequested))]
+[JsonSerializable(typeof(CompensationFailed))]
 [JsonSerializable(typeof(FeedbackRecorded))]
 [JsonSerializable(typeof(CallerChanged))]
 [JsonSerializable(typeof(TenantCreated))]

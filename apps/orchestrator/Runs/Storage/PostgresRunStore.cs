@@ -7,6 +7,7 @@ using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Runs.Storage;
 
@@ -51,6 +52,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
         if (write.RemovesMessages) batch.Add("DELETE FROM orchestrator.messages WHERE conversation_id = $3::text AND run_id = $1 AND tenant_id = $2", write.Run.Id, write.Run.TenantId, write.Run.ConversationId);
         PostgresRunWaits.Write(batch, write);
+        PostgresDeadLetterStore.Write(batch, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
         if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);

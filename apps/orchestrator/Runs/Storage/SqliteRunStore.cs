@@ -6,6 +6,7 @@ using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Runs.Storage;
 
@@ -184,6 +185,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         Append(session, write.Run, write.Events, write.Messages);
         if (write.RemovesMessages) session.Prepare("DELETE FROM messages WHERE conversation_id = ?3 AND run_id = ?1 AND tenant_id = ?2").Bind(1, write.Run.Id).Bind(2, write.Run.TenantId).Bind(3, write.Run.ConversationId).Execute();
         SqliteRunWaits.Write(session, write);
+        SqliteDeadLetterStore.Write(session, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(session, asked);
         if (write.Event is { } told) Outbox.Add(session, told);
     }
