@@ -50,7 +50,8 @@ internal sealed partial class RequestLog(RequestRecorder recorder, IOptions<Requ
             RequestId = info.RequestId,
             Method = request.Method,
             Path = Cut(request.Path.Value ?? "/", MaxPath)!,
-            Route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText,
+            // What a group maps at its root has a slash too many.
+            Route = (info.PassedOnTo ?? (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText)?.TrimEnd('/'),
             Status = context.Response.StatusCode,
             ErrorCode = answer[ErrorWriter.CodeHeader],
             DurationMs = duration.TotalMilliseconds,

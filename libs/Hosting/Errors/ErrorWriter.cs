@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Services.Calls;
 
 namespace MultiAgent.Hosting.Errors;
 
@@ -23,7 +24,8 @@ public static class ErrorWriter
         string requestId = RequestInfo.Of(context).RequestId;
         // What the client was told of its rate limit and its connection stays true; everything else belonged to an answer that is not given.
         KeyValuePair<string, StringValues>[] kept = [.. response.Headers.Where(static h =>
-            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase) || h.Key.Equals("Connection", StringComparison.OrdinalIgnoreCase))];
+            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase) || h.Key.Equals("Connection", StringComparison.OrdinalIgnoreCase)
+            || h.Key.Equals(ServiceHttp.RouteHeader, StringComparison.OrdinalIgnoreCase))];
         response.Clear();
         foreach ((string name, StringValues value) in kept) response.Headers[name] = value;
         response.StatusCode = status;
