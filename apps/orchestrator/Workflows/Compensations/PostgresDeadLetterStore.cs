@@ -12,7 +12,7 @@ internal sealed class PostgresDeadLetterStore([FromKeyedServices(OrchestratorMod
 {
     private const string Select = """
         SELECT id, tenant_id, run_id, workflow_id, workflow, workflow_version, path, undo_path, kind, subject, code, message, attempts, status, retries, retry_run_id, by, note, created_at, updated_at
-        FROM orchestrator.dead_letters
+        FROM orchestrator.failed_compensations
         """ + " ";
 
     public async ValueTask<DeadLetter?> FindAsync(string tenantId, string id) => await database.ReadAsync(tenantId, session =>
@@ -24,7 +24,7 @@ internal sealed class PostgresDeadLetterStore([FromKeyedServices(OrchestratorMod
 
     public Task<bool> MoveAsync(DeadLetter changed, DeadLetterStatus from, string type, byte[] data) => database.WriteAsync(changed.TenantId, async session =>
     {
-        int moved = await session.Sql("UPDATE orchestrator.dead_letters SET status = $4, retries = $5, retry_run_id = $6, by = $7, note = $8, updated_at = $9 WHERE id = $1 AND tenant_id = $2 AND status = $3",
+        int moved = await session.Sql("UPDATE orchestrator.failed_compensations SET status = $4, retries = $5, retry_run_id = $6, by = $7, note = $8, updated_at = $9 WHERE id = $1 AND tenant_id = $2 AND status = $3",
             changed.Id, changed.TenantId, DeadLetterNames.Of(from), DeadLetterNames.Of(changed.Status), changed.Retries, PostgresRunStatements.Text(changed.RetryRunId), PostgresRunStatements.Text(changed.By),
             PostgresRunStatements.Text(changed.Note), changed.UpdatedAt).ExecuteAsync();
         if (moved == 0) return false;
@@ -38,24 +38,24 @@ internal sealed class PostgresDeadLetterStore([FromKeyedServices(OrchestratorMod
     });
 
     public Task<int> ReopenAsync(DateTimeOffset before) => database.WriteAsync(TenantScope.System("compensations whose retry was not started"), session => session.Sql("""
-        /* all tenants */ UPDATE orchestrator.dead_letters d SET status = 'open' WHERE status = 'retrying' AND updated_at < $1 AND NOT EXISTS (SELECT 1 FROM orchestrator.runs r WHERE r.id = d.retry_run_id)
+        /* all tenants */ UPDATE orchestrator.failed_compensations d SET status = 'open' WHERE status = 'retrying' AND updated_at < $1 AND NOT EXISTS (SELECT 1 FROM orchestrator.runs r WHERE r.id = d.retry_run_id)
         """, before).ExecuteAsync());
 
     public async ValueTask<long> CountOpenAsync() => await database.ReadAsync(TenantScope.System("compensations that failed"), session => session
-        .Sql("/* all tenants */ SELECT count(*) FROM orchestrator.dead_letters WHERE status = 'open'").FirstAsync(static row => row.Int64(0)));
+        .Sql("/* all tenants */ SELECT count(*) FROM orchestrator.failed_compensations WHERE status = 'open'").FirstAsync(static row => row.Int64(0)));
 
     /// <summary>Adds what a write of a run says of its dead letters.</summary>
     public static void Write(WriteBatch batch, RunWrite write)
     {
         if (write.DeadLetter is { } letter)
             batch.Add("""
-                INSERT INTO orchestrator.dead_letters (id, tenant_id, run_id, workflow_id, workflow, workflow_version, path, undo_path, kind, subject, code, message, attempts, status, retries, created_at, updated_at)
+                INSERT INTO orchestrator.failed_compensations (id, tenant_id, run_id, workflow_id, workflow, workflow_version, path, undo_path, kind, subject, code, message, attempts, status, retries, created_at, updated_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open', 0, $14, $14)
                 """, letter.Id, letter.TenantId, letter.RunId, letter.WorkflowId, letter.Workflow, letter.WorkflowVersion, letter.Path, letter.UndoPath, letter.Kind, PostgresText.Storable(letter.Subject), letter.Code,
                 PostgresText.Storable(letter.Message), letter.Attempts, letter.CreatedAt);
         if (write.End is not { Surface: RunInput.CompensationSurface } end) return;
         batch.Add("""
-            UPDATE orchestrator.dead_letters SET status = CASE WHEN $3 THEN 'resolved' ELSE 'open' END, attempts = attempts + $4, code = coalesce($5, code), message = coalesce($6, message), updated_at = $7
+            UPDATE orchestrator.failed_compensations SET status = CASE WHEN $3 THEN 'resolved' ELSE 'open' END, attempts = attempts + $4, code = coalesce($5, code), message = coalesce($6, message), updated_at = $7
             WHERE retry_run_id = $1 AND tenant_id = $2 AND status IN ('retrying', 'open')
             """, end.Id, end.TenantId, end.Status == RunStatus.Completed, write.UndoAttempts, PostgresRunStatements.Text(end.Error?.Code), PostgresRunStatements.Text(end.Error?.Message), end.EndedAt!.Value);
     }

@@ -9,7 +9,7 @@ internal sealed class SqliteDeadLetterStore([FromKeyedServices(OrchestratorModul
 {
     private const string Select = """
         SELECT id, tenant_id, run_id, workflow_id, workflow, workflow_version, path, undo_path, kind, subject, code, message, attempts, status, retries, retry_run_id, by, note, created_at, updated_at
-        FROM dead_letters
+        FROM failed_compensations
         """ + " ";
 
     public ValueTask<DeadLetter?> FindAsync(string tenantId, string id) => new(database.Read(session =>
@@ -32,7 +32,7 @@ internal sealed class SqliteDeadLetterStore([FromKeyedServices(OrchestratorModul
 
     public Task<bool> MoveAsync(DeadLetter changed, DeadLetterStatus from, string type, byte[] data) => database.Writer.WriteAsync(session =>
     {
-        int moved = session.Prepare("UPDATE dead_letters SET status = ?4, retries = ?5, retry_run_id = ?6, by = ?7, note = ?8, updated_at = ?9 WHERE id = ?1 AND tenant_id = ?2 AND status = ?3")
+        int moved = session.Prepare("UPDATE failed_compensations SET status = ?4, retries = ?5, retry_run_id = ?6, by = ?7, note = ?8, updated_at = ?9 WHERE id = ?1 AND tenant_id = ?2 AND status = ?3")
             .Bind(1, changed.Id).Bind(2, changed.TenantId).Bind(3, DeadLetterNames.Of(from)).Bind(4, DeadLetterNames.Of(changed.Status)).Bind(5, changed.Retries).Bind(6, changed.RetryRunId)
             .Bind(7, changed.By).Bind(8, changed.Note).Bind(9, changed.UpdatedAt).Execute();
         if (moved == 0) return false;
@@ -42,12 +42,12 @@ internal sealed class SqliteDeadLetterStore([FromKeyedServices(OrchestratorModul
     });
 
     public Task<int> ReopenAsync(DateTimeOffset before) => database.Writer.WriteAsync(session => session.Prepare("""
-        /* all tenants */ UPDATE dead_letters SET status = 'open' WHERE status = 'retrying' AND updated_at < ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = dead_letters.retry_run_id)
+        /* all tenants */ UPDATE failed_compensations SET status = 'open' WHERE status = 'retrying' AND updated_at < ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = failed_compensations.retry_run_id)
         """).Bind(1, before).Execute());
 
     public ValueTask<long> CountOpenAsync() => new(database.Read(session =>
     {
-        SqliteStatement row = session.Prepare("/* all tenants */ SELECT count(*) FROM dead_letters WHERE status = 'open'");
+        SqliteStatement row = session.Prepare("/* all tenants */ SELECT count(*) FROM failed_compensations WHERE status = 'open'");
         row.Step();
         long count = row.Int64(0);
         row.Reset();
@@ -59,14 +59,14 @@ internal sealed class SqliteDeadLetterStore([FromKeyedServices(OrchestratorModul
     {
         if (write.DeadLetter is { } letter)
             session.Prepare("""
-                INSERT INTO dead_letters (id, tenant_id, run_id, workflow_id, workflow, workflow_version, path, undo_path, kind, subject, code, message, attempts, status, retries, created_at, updated_at)
+                INSERT INTO failed_compensations (id, tenant_id, run_id, workflow_id, workflow, workflow_version, path, undo_path, kind, subject, code, message, attempts, status, retries, created_at, updated_at)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'open', 0, ?14, ?14)
                 """)
                 .Bind(1, letter.Id).Bind(2, letter.TenantId).Bind(3, letter.RunId).Bind(4, letter.WorkflowId).Bind(5, letter.Workflow).Bind(6, letter.WorkflowVersion).Bind(7, letter.Path).Bind(8, letter.UndoPath)
                 .Bind(9, letter.Kind).Bind(10, letter.Subject).Bind(11, letter.Code).Bind(12, letter.Message).Bind(13, letter.Attempts).Bind(14, letter.CreatedAt).Execute();
         if (write.End is not { Surface: RunInput.CompensationSurface } end) return;
         session.Prepare("""
-            UPDATE dead_letters SET status = CASE WHEN ?3 THEN 'resolved' ELSE 'open' END, attempts = attempts + ?4, code = coalesce(?5, code), message = coalesce(?6, message), updated_at = ?7
+            UPDATE failed_compensations SET status = CASE WHEN ?3 THEN 'resolved' ELSE 'open' END, attempts = attempts + ?4, code = coalesce(?5, code), message = coalesce(?6, message), updated_at = ?7
             WHERE retry_run_id = ?1 AND tenant_id = ?2 AND status IN ('retrying', 'open')
             """)
             .Bind(1, end.Id).Bind(2, end.TenantId).Bind(3, end.Status == RunStatus.Completed).Bind(4, write.UndoAttempts).Bind(5, end.Error?.Code).Bind(6, end.Error?.Message).Bind(7, end.EndedAt).Execute();

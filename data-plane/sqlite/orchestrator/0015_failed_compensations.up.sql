@@ -1,5 +1,5 @@
 -- Compensations of workflows' runs that failed for good, for somebody to deal with. subject is what was to be done, as JSON; retry_run_id the run that tries it again, or did last.
-CREATE TABLE dead_letters (
+CREATE TABLE failed_compensations (
     id               TEXT NOT NULL PRIMARY KEY,
     tenant_id        TEXT NOT NULL,
     run_id           TEXT NOT NULL,
@@ -21,6 +21,6 @@ CREATE TABLE dead_letters (
     created_at       INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX ix_dead_letters_tenant ON dead_letters (tenant_id, id);
-CREATE INDEX ix_dead_letters_open ON dead_letters (status) WHERE status IN ('open', 'retrying');
-CREATE INDEX ix_dead_letters_retry ON dead_letters (retry_run_id) WHERE retry_run_id IS NOT NULL;
+CREATE INDEX ix_failed_compensations_tenant ON failed_compensations (tenant_id, id);
+CREATE INDEX ix_failed_compensations_open ON failed_compensations (status) WHERE status IN ('open', 'retrying');
+CREATE INDEX ix_failed_compensations_retry ON failed_compensations (retry_run_id) WHERE retry_run_id IS NOT NULL;

@@ -1,5 +1,5 @@
 -- Compensations of workflows' runs that failed for good, for somebody to deal with. subject is what was to be done, as JSON; retry_run_id the run that tries it again, or did last.
-CREATE TABLE orchestrator.dead_letters (
+CREATE TABLE orchestrator.failed_compensations (
     id               text COLLATE "C" PRIMARY KEY,
     tenant_id        text COLLATE "C" NOT NULL,
     run_id           text COLLATE "C" NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE orchestrator.dead_letters (
     created_at       timestamptz(3) NOT NULL,
     updated_at       timestamptz(3) NOT NULL
 );
-CREATE INDEX ix_dead_letters_tenant ON orchestrator.dead_letters (tenant_id, id);
-CREATE INDEX ix_dead_letters_open ON orchestrator.dead_letters (status) WHERE status IN ('open', 'retrying');
-CREATE INDEX ix_dead_letters_retry ON orchestrator.dead_letters (retry_run_id) WHERE retry_run_id IS NOT NULL;
-SELECT maap.protect('orchestrator.dead_letters');
+CREATE INDEX ix_failed_compensations_tenant ON orchestrator.failed_compensations (tenant_id, id);
+CREATE INDEX ix_failed_compensations_open ON orchestrator.failed_compensations (status) WHERE status IN ('open', 'retrying');
+CREATE INDEX ix_failed_compensations_retry ON orchestrator.failed_compensations (retry_run_id) WHERE retry_run_id IS NOT NULL;
+SELECT maap.protect('orchestrator.failed_compensations');
