@@ -1,5 +1,6 @@
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Tools;
@@ -8,4 +9,4 @@ namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>What every run works with.</summary>
 internal sealed record RunServices(
-    IRunStore Store, IRunLeases Leases, IRunWaits Waits, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, TimeProvider Time);
+    IRunStore Store, IRunLeases Leases, IRunWaits Waits, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, Summariser Summariser, TimeProvider Time);

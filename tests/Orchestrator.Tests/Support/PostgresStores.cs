@@ -1,6 +1,7 @@
 using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
@@ -34,6 +35,7 @@ internal sealed class PostgresStores : IStores
         Memories = new PostgresMemoryStore(Schema);
         Schedules = new PostgresScheduleStore(Schema);
         DeadLetters = new PostgresDeadLetterStore(Schema);
+        Summaries = new PostgresSummaryStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -57,6 +59,8 @@ internal sealed class PostgresStores : IStores
     public IScheduleStore Schedules { get; }
 
     public IDeadLetterStore DeadLetters { get; }
+
+    public ISummaryStore Summaries { get; }
 
     public static async Task<IStores> OpenAsync()
     {

@@ -1,6 +1,7 @@
 using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
@@ -33,6 +34,7 @@ internal sealed class SqliteStores : IStores
         Memories = new SqliteMemoryStore(Database);
         Schedules = new SqliteScheduleStore(Database);
         DeadLetters = new SqliteDeadLetterStore(Database);
+        Summaries = new SqliteSummaryStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -56,6 +58,8 @@ internal sealed class SqliteStores : IStores
     public IScheduleStore Schedules { get; }
 
     public IDeadLetterStore DeadLetters { get; }
+
+    public ISummaryStore Summaries { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

@@ -1,4 +1,5 @@
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
@@ -33,6 +34,8 @@ internal interface IStores : IAsyncDisposable
     IScheduleStore Schedules { get; }
 
     IDeadLetterStore DeadLetters { get; }
+
+    ISummaryStore Summaries { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();
