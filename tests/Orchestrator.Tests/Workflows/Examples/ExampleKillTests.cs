@@ -23,7 +23,7 @@ public sealed class ExampleKillTests
         await using TestDatabase database = await (await TestPostgres.SharedAsync()).NewDatabaseAsync();
         await using NatsServer nats = await NatsServer.StartAsync();
         await using FakeProvider provider = await FakeProvider.StartAsync();
-        provider.Default = async http => await (ScriptedModel.Answer((await FakeProvider.ReadAsync(http)).GetProperty("messages")) is { } text ? FakeProvider.AnswerAsync(http, text) : FakeProvider.Error(400)(http));
+        provider.Default = async http => await ScriptedModel.AnswerAsync(http, await FakeProvider.ReadAsync(http));
         await using Shop shop = await Shop.StartAsync();
         await using NpgsqlDataSource rows = TestDatabase.Connect(database.SuperUrl);
         var crashes = new Crashes(shop);
