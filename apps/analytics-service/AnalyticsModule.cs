@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using MultiAgent.Analytics.Journeys;
+using MultiAgent.Analytics.Requests;
 using MultiAgent.Analytics.Usage;
 using MultiAgent.Data;
 using MultiAgent.Hosting;
@@ -9,7 +10,7 @@ using MultiAgent.Messaging;
 
 namespace MultiAgent.Analytics;
 
-/// <summary>The read side of events: what was used, and how users fared.</summary>
+/// <summary>The read side of events: what was asked, what was used, and how users fared.</summary>
 public sealed class AnalyticsModule : IServiceModule
 {
     internal const string Service = "analytics-service";
@@ -21,9 +22,11 @@ public sealed class AnalyticsModule : IServiceModule
         builder.AddMessaging();
         // Rows come by the hundred and at the end of their tables.
         builder.Services.AddServiceDatabase(Service, pageSize: 16384);
-        builder.Services.AddPartitions(Service, data => [new("analytics_service.usage", data.UsageDays), new("analytics_service.journeys", data.JourneyDays), new("analytics_service.journey_steps", data.JourneyDays)]);
+        builder.Services.AddPartitions(Service, data => [new("analytics_service.usage", data.UsageDays), new("analytics_service.journeys", data.JourneyDays), new("analytics_service.journey_steps", data.JourneyDays),
+            new("analytics_service.requests", data.RequestDays)]);
         builder.Services.AddUsage();
         builder.Services.AddJourneys();
+        builder.Services.AddRequestLog();
         builder.Services.AddHostedService<SqliteAnalyticsRetention>();
     }
 
@@ -31,5 +34,6 @@ public sealed class AnalyticsModule : IServiceModule
     {
         routes.MapUsage();
         routes.MapJourneys();
+        routes.MapRequestLog();
     }
 }

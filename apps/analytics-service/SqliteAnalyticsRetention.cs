@@ -9,7 +9,7 @@ using MultiAgent.Data.Sqlite;
 namespace MultiAgent.Analytics;
 
 /// <summary>
-/// Deletes usage records and journeys that are older than <c>Data:UsageDays</c> and <c>Data:JourneyDays</c> from SQLite, hourly and in batches; on PostgreSQL their
+/// Deletes usage records, journeys and logged requests that are older than <c>Data:UsageDays</c>, <c>Data:JourneyDays</c> and <c>Data:RequestDays</c> from SQLite, hourly and in batches; on PostgreSQL their
 /// partitions are dropped.
 /// </summary>
 internal sealed partial class SqliteAnalyticsRetention([FromKeyedServices(AnalyticsModule.Service)] SqliteDatabase database, Databases databases, IOptions<DataOptions> options, TimeProvider time,
@@ -30,6 +30,10 @@ internal sealed partial class SqliteAnalyticsRetention([FromKeyedServices(Analyt
                 if (options.Value.UsageDays is > 0 and var usageDays)
                 {
                     foreach (string tenant in Tenants("usage")) await DeleteAsync(Usage, tenant, now.AddDays(-usageDays), stoppingToken);
+                }
+                if (options.Value.RequestDays is > 0 and var requestDays)
+                {
+                    foreach (string tenant in Tenants("requests")) await DeleteAsync(Requests, tenant, now.AddDays(-requestDays), stoppingToken);
                 }
                 if (options.Value.JourneyDays is > 0 and var journeyDays)
                 {
@@ -69,6 +73,10 @@ internal sealed partial class SqliteAnalyticsRetention([FromKeyedServices(Analyt
         .Prepare("DELETE FROM usage WHERE tenant_id = ?1 AND (at, id) IN (SELECT at, id FROM usage WHERE tenant_id = ?1 AND at < ?2 ORDER BY at LIMIT ?3)")
         .Bind(1, tenant).Bind(2, before).Bind(3, Batch).Execute();
 
+    private static int Requests(SqliteSession session, string tenant, DateTimeOffset before) => session
+        .Prepare("DELETE FROM requests WHERE tenant_id = ?1 AND (at, id) IN (SELECT at, id FROM requests WHERE tenant_id = ?1 AND at < ?2 ORDER BY at LIMIT ?3)")
+        .Bind(1, tenant).Bind(2, before).Bind(3, Batch).Execute();
+
     private static int Journeys(SqliteSession session, string tenant, DateTimeOffset before) => session
         .Prepare("DELETE FROM journeys WHERE tenant_id = ?1 AND id IN (SELECT id FROM journeys WHERE tenant_id = ?1 AND id < ?2 ORDER BY id LIMIT ?3)")
         .Bind(1, tenant).Bind(2, Ids.LowerBound("jrn", before)).Bind(3, Batch).Execute();
@@ -77,6 +85,6 @@ internal sealed partial class SqliteAnalyticsRetention([FromKeyedServices(Analyt
         .Prepare("DELETE FROM journey_steps WHERE tenant_id = ?1 AND id IN (SELECT id FROM journey_steps WHERE tenant_id = ?1 AND journey_id < ?2 LIMIT ?3)")
         .Bind(1, tenant).Bind(2, Ids.LowerBound("jrn", before)).Bind(3, Batch).Execute();
 
-    [LoggerMessage(EventId = 1, EventName = "AnalyticsRetentionFailed", Level = LogLevel.Warning, Message = "Old usage and journeys could not be deleted; trying again in an hour")]
+    [LoggerMessage(EventId = 1, EventName = "AnalyticsRetentionFailed", Level = LogLevel.Warning, Message = "Old usage, journeys and requests could not be deleted; trying again in an hour")]
     private partial void LogFailed(Exception e);
 }

@@ -28,6 +28,7 @@ using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Storage;
 using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Webhooks;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 using MultiAgent.Orchestrator.Workflows.Execution;
 using MultiAgent.Orchestrator.Tools.Sources;
 using MultiAgent.Orchestrator.Workflows.Definitions;
@@ -66,6 +67,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.AddResponses();
         services.AddWebhooks();
         services.AddSchedules();
+        services.AddDeadLetters();
     }
 
     public void MapEndpoints(IEndpointRouteBuilder routes)
@@ -87,6 +89,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapResponses();
         routes.MapWebhooks();
         routes.MapSchedules();
+        routes.MapDeadLetters();
     }
 
     private static void AddAgents(IServiceCollection services)

@@ -43,6 +43,17 @@ public static class Ids
     public static string LowerBound(string prefix, DateTimeOffset time) =>
         Format(prefix, (UInt128)(ulong)Math.Max(0, time.ToUnixTimeMilliseconds()) << 80);
 
+    /// <summary>When an id was made, to the millisecond.</summary>
+    /// <param name="id">One that <see cref="IsValid"/>; of another the answer means nothing.</param>
+    /// <param name="prefix">Its prefix.</param>
+    public static DateTimeOffset TimeOf(string id, string prefix)
+    {
+        UInt128 value = 0;
+        foreach (char digit in id.AsSpan(prefix.Length + 1)) value = (value << 5) | (uint)Alphabet.IndexOf(digit, StringComparison.Ordinal);
+        // 48 bits of an id made elsewhere may lie beyond the years that there are.
+        return DateTimeOffset.FromUnixTimeMilliseconds(Math.Min((long)(value >> 80), DateTimeOffset.MaxValue.ToUnixTimeMilliseconds()));
+    }
+
     /// <summary>A new id with the given prefix, stamped by the clock of <paramref name="time"/>.</summary>
     public static string New(string prefix, TimeProvider time) => New(prefix, time.GetUtcNow());
 

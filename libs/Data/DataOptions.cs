@@ -45,6 +45,9 @@ public sealed class DataOptions
     /// <summary>Days that journeys and their steps stay. Default 400; 0 for ever.</summary>
     public int JourneyDays { get; set; } = 400;
 
+    /// <summary>Days that the log of requests stays. Default 30; 0 for ever.</summary>
+    public int RequestDays { get; set; } = 30;
+
     /// <summary>True when the services' data lies in PostgreSQL.</summary>
     internal bool UsesPostgres => !string.IsNullOrWhiteSpace(DatabaseUrl);
 
@@ -56,6 +59,6 @@ public sealed class DataOptions
         if (!UsesPostgres && !string.IsNullOrWhiteSpace(DatabaseReplicaUrl)) return "DATABASE_REPLICA_URL is set but DATABASE_URL is not. Set both, or neither.";
         if (MaxConnections is < 5 or > 1000) return "Data:MaxConnections must be between 5 and 1000.";
         if (StatementTimeoutSeconds is < 1 or > 3600) return "Data:StatementTimeoutSeconds must be between 1 and 3600.";
-        return ((int[])[RunEventDays, UsageDays, JourneyDays]).Any(d => d is < 0 or > 36_500) ? "Data:RunEventDays, UsageDays and JourneyDays must be between 0 and 36500." : null;
+        return ((int[])[RunEventDays, UsageDays, JourneyDays, RequestDays]).Any(d => d is < 0 or > 36_500) ? "Data:RunEventDays, UsageDays, JourneyDays and RequestDays must be between 0 and 36500." : null;
     }
 }

@@ -17,6 +17,7 @@ using Microsoft.Extensions.Options;
 using MultiAgent.Data;
 using MultiAgent.Hosting.Api;
 using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Health;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
@@ -153,6 +154,8 @@ public static class PlatformHost
         services.AddHostedService<IdempotencyCleanup>();
         services.AddRequestTimeouts();
         services.AddSingleton<IConfigureOptions<RequestTimeoutOptions>, DefaultTimeout>();
+        services.AddSingleton<IProblemDetailsWriter, ProblemWriter>();
+        services.AddProblemDetails();
         services.AddDataProtection().SetApplicationName("maap");
         services.AddSingleton<IConfigureOptions<Microsoft.AspNetCore.DataProtection.KeyManagement.KeyManagementOptions>, KeyRing>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);

@@ -27,4 +27,7 @@ public enum SpoolKind : byte
 
     /// <summary>A <see cref="Contracts.Events.JourneyChange"/> of a <see cref="Contracts.Events.JourneyBatch"/>.</summary>
     Journey = 2,
+
+    /// <summary>A <see cref="Contracts.Events.RequestRecord"/> of a <see cref="Contracts.Events.RequestBatch"/>. The first to find no room: the others are worth more.</summary>
+    Request = 3,
 }

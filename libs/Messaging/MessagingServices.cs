@@ -54,6 +54,7 @@ public static class MessagingServices
         services.AddSingleton<TenantMetrics>();
         services.AddSingleton<JourneyMetrics>();
         services.AddSingleton<JourneyRecorder>();
+        services.AddSingleton<RequestRecorder>();
         return builder;
     }
 

@@ -1,4 +1,5 @@
 using MultiAgent.Analytics.Journeys;
+using MultiAgent.Analytics.Requests;
 using MultiAgent.Analytics.Usage;
 using MultiAgent.Data.Postgres;
 
@@ -16,11 +17,14 @@ internal sealed class PostgresStores : IStores
         _schema = database.Open(AnalyticsModule.Service);
         Usage = new PostgresUsageStore(_schema);
         Journeys = new PostgresJourneyStore(_schema);
+        Requests = new PostgresRequestStore(_schema);
     }
 
     public IUsageStore Usage { get; }
 
     public IJourneyStore Journeys { get; }
+
+    public IRequestStore Requests { get; }
 
     public static async Task<IStores> OpenAsync()
     {

@@ -1,4 +1,5 @@
 using MultiAgent.Analytics.Journeys;
+using MultiAgent.Analytics.Requests;
 using MultiAgent.Analytics.Usage;
 using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
@@ -16,6 +17,7 @@ internal sealed class SqliteStores : IStores
         SqliteMigrator.Migrate(Database);
         Usage = new SqliteUsageStore(Database);
         Journeys = new SqliteJourneyStore(Database);
+        Requests = new SqliteRequestStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -23,6 +25,8 @@ internal sealed class SqliteStores : IStores
     public IUsageStore Usage { get; }
 
     public IJourneyStore Journeys { get; }
+
+    public IRequestStore Requests { get; }
 
     public ValueTask DisposeAsync()
     {

@@ -1,4 +1,5 @@
 using MultiAgent.Analytics.Journeys;
+using MultiAgent.Analytics.Requests;
 using MultiAgent.Analytics.Usage;
 
 namespace MultiAgent.Analytics.Tests;
@@ -9,6 +10,8 @@ internal interface IStores : IAsyncDisposable
     IUsageStore Usage { get; }
 
     IJourneyStore Journeys { get; }
+
+    IRequestStore Requests { get; }
 }
 
 /// <summary>Base of the suites that every database has to pass.</summary>

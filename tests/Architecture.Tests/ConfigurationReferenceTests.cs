@@ -25,6 +25,7 @@ public sealed partial class ConfigurationReferenceTests
         ["RedisOptions"] = ["Redis"],
         ["ModelsOptions"] = ["Models"],
         ["ProviderOptions"] = ["Models:Providers:<name>"],
+        ["RequestLogOptions"] = ["RequestLog"],
         ["ResilienceOptions"] = ["Models:Resilience"],
         ["RunsOptions"] = ["Runs"],
         ["ServiceTlsOptions"] = ["Services:Tls"],

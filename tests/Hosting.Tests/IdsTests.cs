@@ -57,4 +57,13 @@ public sealed class IdsTests
         Assert.Equal((BigInteger)ms << 80, Value(Ids.LowerBound("jrn", DateTimeOffset.FromUnixTimeMilliseconds(ms))));
 
     private static BigInteger Value(string id) => id[4..].Aggregate(BigInteger.Zero, (sum, c) => (sum << 5) + Alphabet.IndexOf(c, StringComparison.Ordinal));
+
+    [Fact]
+    public void TimeOf_AnId_IsWhenItWasMade()
+    {
+        var at = new DateTimeOffset(2026, 5, 6, 7, 8, 9, 10, TimeSpan.Zero);
+
+        Assert.Equal(at, Ids.TimeOf(Ids.New("rql", at), "rql"));
+        Assert.Equal(DateTimeOffset.MaxValue.ToUnixTimeMilliseconds(), Ids.TimeOf("rql_" + new string('z', 26), "rql").ToUnixTimeMilliseconds());
+    }
 }

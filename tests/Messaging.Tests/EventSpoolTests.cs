@@ -88,6 +88,22 @@ public sealed class EventSpoolTests : IDisposable
     }
 
     [Fact]
+    public void Append_OfRequests_LeavesHalfOfTheSpoolToTheOthers()
+    {
+        using IHost host = MessagingHost.Build(_folder.Path);
+        IEventSpool spool = host.Services.GetRequiredService<IEventSpool>();
+        byte[] record = [.. "{\"id\":\""u8, .. Enumerable.Repeat((byte)'x', 10_000), .. "\"}"u8];
+        // Nobody empties it: the host is not started.
+        int requests = 0, usage = 0;
+        while (spool.Append(SpoolKind.Request, record)) requests++;
+        while (spool.Append(SpoolKind.Usage, record)) usage++;
+
+        Assert.InRange(requests, 10, 10_000);
+        Assert.InRange(usage, requests - 2, requests + 2);
+        Assert.Equal(1, ((EventSpool)spool).Dropped);
+    }
+
+    [Fact]
     public void Open_DamagedFile_DoesNotReadBeyondItsEnd()
     {
         string path = Path.Combine(_folder.Path, "x.spool");

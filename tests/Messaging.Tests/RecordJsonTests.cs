@@ -33,6 +33,18 @@ public sealed class RecordJsonTests
             }, iter: 2000);
 
     [Fact]
+    public void Write_RequestRecord_ReadsBackEqual() =>
+        Gen.Select(Text, Maybe, Maybe, Gen.Int[100, 599], Gen.Long[0, long.MaxValue], Milliseconds, Time).Sample((text, maybe, other, status, bytes, duration, at) =>
+        {
+            var record = new RequestRecord
+            {
+                Id = text, TenantId = text, ApiKeyId = maybe, UserId = other, RequestId = text, Method = "POST", Path = text, Route = maybe, Status = status, ErrorCode = other, DurationMs = duration,
+                RequestBytes = maybe is null ? null : bytes, Model = other, RunId = maybe, UserAgent = other, ClientAddress = maybe, At = at,
+            };
+            Assert.Equal(record, JsonSerializer.Deserialize(RecordJson.Write(record), EventJson.Default.RequestRecord));
+        }, iter: 2000);
+
+    [Fact]
     public void Write_JourneyChange_ReadsBackEqual() =>
         Gen.Select(Text, Maybe, Maybe, Gen.Dictionary(Text, Text)[0, 5], Milliseconds, Time).Sample((text, maybe, other, metadata, duration, at) =>
         {

@@ -36,6 +36,7 @@ public sealed class IsolationTests
             (HttpMethod.Post, "/api/v1/chat", new { agent = "helper", message = "Hi", conversationId = conversation }),
             (HttpMethod.Get, $"/api/v1/runs/{run}", null),
             (HttpMethod.Get, $"/api/v1/runs/{run}/events", null),
+            (HttpMethod.Get, $"/api/v1/runs/{run}/graph", null),
             (HttpMethod.Post, $"/api/v1/runs/{run}/cancel", new { }),
             (HttpMethod.Get, $"/api/v1/conversations/{conversation}", null),
             (HttpMethod.Patch, $"/api/v1/conversations/{conversation}", new { title = "stolen" }),
@@ -49,7 +50,7 @@ public sealed class IsolationTests
             (int status, _, _) = await host.Beta.SendAsync(method, path, body);
             Assert.True(status == 404, $"{method} {path}: {status}");
         }
-        foreach (string path in new[] { "/api/v1/agents", "/api/v1/workflows", "/api/v1/runs", "/api/v1/conversations", "/api/v1/feedback", $"/api/v1/runs?conversation={conversation}", $"/api/v1/feedback?message={message}" })
+        foreach (string path in new[] { "/api/v1/agents", "/api/v1/workflows", "/api/v1/runs", "/api/v1/conversations", "/api/v1/feedback", "/api/v1/compensations/dead-letters?status=all", $"/api/v1/runs?conversation={conversation}", $"/api/v1/feedback?message={message}" })
         {
             (int status, JsonElement body, _) = await host.Beta.GetJsonAsync(path);
             Assert.Equal(200, status);

@@ -87,6 +87,7 @@ internal sealed class Fuse
         public ValueTask<RunRecord?> FindAsync(string tenantId, string runId) => inner.FindAsync(tenantId, runId);
         public ValueTask<RunRecord?> FindByKeyAsync(string tenantId, string idempotencyKey) => inner.FindByKeyAsync(tenantId, idempotencyKey);
         public ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit) => inner.EventsAsync(tenantId, runId, afterSeq, limit);
+        public ValueTask<long> LastSeqAsync(string tenantId, string runId) => inner.LastSeqAsync(tenantId, runId);
         public ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => inner.LastEventAsync(tenantId, runId, type);
         public ValueTask<IReadOnlyList<RunRecord>> ListAsync(string tenantId, RunFilter filter, string? beforeId, int limit) => inner.ListAsync(tenantId, filter, beforeId, limit);
         public ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => inner.HistoryAsync(tenantId, conversationId, exceptRunId, limit);

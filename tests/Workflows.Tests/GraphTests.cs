@@ -58,13 +58,13 @@ public sealed class GraphTests
             - {id: b, type: transform, output: 1}
             """);
 
-        string text = graph.ToMermaid(new Dictionary<string, string> { ["end"] = "waiting", ["b"] = "pending", ["other"] = "failed" });
+        string text = graph.ToMermaid(new Dictionary<string, string> { ["end"] = "waiting", ["b"] = "pending", ["other"] = "failed" }, new Dictionary<string, string> { ["b"] = "1 of <2>" });
 
         Assert.Equal("""
             flowchart TD
               n_start_of_workflow(["Start"])
               s_end[/"end (human: A #34;quoted#34; #60;b#62;title#60;/b#62;#59; end #37;#37; #96;x#96;)"/]
-              s_b["b (transform)"]
+              s_b["b (transform)<br/>1 of #60;2#62;"]
               n_end_of_workflow(["End"])
               n_start_of_workflow --> s_end
               s_end --> s_b
@@ -82,8 +82,9 @@ public sealed class GraphTests
     {
         WorkflowGraph graph = Of("- {id: m, type: map, over: [1], steps: [{id: a, type: transform, output: 1}]}");
 
-        using var json = JsonDocument.Parse(graph.ToJson(new Dictionary<string, string> { ["a"] = "running" }));
+        using var json = JsonDocument.Parse(graph.ToJson(json => json.WriteString("runId", "run_1"), (json, node) => json.WriteString("state", node.Id == "a" ? "running" : "pending")));
 
+        Assert.Equal("run_1", json.RootElement.GetProperty("runId").GetString());
         JsonElement node = json.RootElement.GetProperty("nodes").EnumerateArray().Single(n => n.GetProperty("id").GetString() == "a");
         Assert.Equal("""{"id":"a","type":"transform","kind":"action","label":"a (transform)","group":"m/body","line":5,"state":"running"}""", node.GetRawText());
         Assert.Equal("""{"id":"m/body","step":"m","label":"each item"}""", json.RootElement.GetProperty("groups")[0].GetRawText());

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Analytics.Records;
 using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace MultiAgent.Analytics.Usage;
 
@@ -13,30 +13,14 @@ internal sealed class PostgresUsageStore([FromKeyedServices(AnalyticsModule.Serv
     private const int MaxGroups = 1000;
     private const string Where = "tenant_id = $1 AND at >= $2 AND at < $3 AND ($4::text IS NULL OR model = $4) AND ($5::text IS NULL OR agent = $5) AND ($6::text IS NULL OR api_key_id = $6)";
 
-    private static readonly TenantScope Consumer = TenantScope.System("usage records of events");
+    private static readonly PostgresRecords Records = new(UsageSchema.Columns, "analytics_service.usage", "usage records of events");
 
-    private static readonly CopyTable Table = new("analytics_service.usage", [.. UsageRecordReader.Columns.Select((name, i) => (name, TypeOf(i)))], orderBy: "tenant_id, at, id");
+    public Task AddAsync(IReadOnlyList<ReadOnlyMemory<byte>> batches) => Records.AddAsync(database, batches);
 
-    public Task AddAsync(IReadOnlyList<ReadOnlyMemory<byte>> batches)
-    {
-        // Made before the transaction, so that it is short, and what is malformed never begins one.
-        var rows = new CopyRows(batches.Sum(b => b.Length) + 4096);
-        try
-        {
-            var row = new PostgresUsageRow(rows);
-            foreach (ReadOnlyMemory<byte> batch in batches) UsageRecordReader.ReadAll(batch.Span, ref row);
-        }
-        catch (Exception e)
-        {
-            return Task.FromException(e);
-        }
-        return rows.Count == 0 ? Task.CompletedTask : database.WriteAsync(Consumer, session => Table.InsertAsync(session, rows));
-    }
-
-    public async ValueTask<IReadOnlyList<UsageGroup>> SummarizeAsync(UsageFilter filter, IReadOnlyList<UsageGrouping> groups)
+    public async ValueTask<IReadOnlyList<UsageGroup>> SummarizeAsync(UsageFilter filter, IReadOnlyList<RecordGrouping> groups)
     {
         string keys = string.Concat(groups.Select(g => g.Postgres + ", "));
-        string order = string.Join(", ", groups.Where(g => g.Name is "day" or "hour").Select(g => g.Postgres).Append("sum(cost_pico_usd) DESC NULLS LAST, count(*) DESC"));
+        string order = string.Join(", ", groups.Where(g => g.IsTime).Select(g => g.Postgres).Append("sum(cost_pico_usd) DESC NULLS LAST, count(*) DESC"));
         int n = groups.Count;
         return await ReadAsync(filter, session => session.Sql($"""
             SELECT {keys}count(*), count(*) FILTER (WHERE status <> 'ok'), coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(cached_input_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint,
@@ -60,7 +44,7 @@ internal sealed class PostgresUsageStore([FromKeyedServices(AnalyticsModule.Serv
         }));
     }
 
-    public async ValueTask<IReadOnlyList<UsageItem>> ListAsync(UsageFilter filter, UsagePosition? after, int limit) => await ReadAsync(filter, session => session.Sql($"""
+    public async ValueTask<IReadOnlyList<UsageItem>> ListAsync(UsageFilter filter, RecordPosition? after, int limit) => await ReadAsync(filter, session => session.Sql($"""
         SELECT id, at, api_key_id, user_id, request_id, run_id, agent, operation, requested_model, model, input_tokens, cached_input_tokens, output_tokens,
             reasoning_tokens, estimated, cost_pico_usd, status, error_code, stream, attempt, latency_ms, first_token_ms
         FROM analytics_service.usage WHERE {Where} AND ($7::timestamptz IS NULL OR (at, id) < ($7, $8::text)) ORDER BY at DESC, id DESC LIMIT $9
@@ -74,15 +58,6 @@ internal sealed class PostgresUsageStore([FromKeyedServices(AnalyticsModule.Serv
     private static UsageItem Read(NpgsqlDataReader row) => new(row.Text(0), row.Time(1), row.TextOrNull(2), row.TextOrNull(3), row.Text(4), row.TextOrNull(5), row.TextOrNull(6), row.Text(7), row.Text(8),
         row.Text(9), row.Int64(10), row.Int64(11), row.Int64(12), row.Int64(13), row.Boolean(14),
         row.Int64OrNull(15) is { } pico ? pico / PicoPerUsd : null, row.Text(16), row.TextOrNull(17), row.Boolean(18), row.Int32(19), row.GetDouble(20), row.DoubleOrNull(21));
-
-    private static NpgsqlDbType TypeOf(int column) => UsageRecordReader.KindOf(column) switch
-    {
-        UsageRecordReader.Kind.Text => NpgsqlDbType.Text,
-        UsageRecordReader.Kind.Real or UsageRecordReader.Kind.OptionalReal => NpgsqlDbType.Double,
-        UsageRecordReader.Kind.Boolean => NpgsqlDbType.Boolean,
-        UsageRecordReader.Kind.Time => NpgsqlDbType.TimestampTz,
-        _ => NpgsqlDbType.Bigint,
-    };
 
     private static double? Round(double? value) => value is { } v ? Math.Round(v, 3) : null;
 }

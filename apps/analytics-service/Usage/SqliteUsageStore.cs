@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Analytics.Records;
 using MultiAgent.Data.Sqlite;
 
 namespace MultiAgent.Analytics.Usage;
@@ -10,17 +11,11 @@ internal sealed class SqliteUsageStore([FromKeyedServices(AnalyticsModule.Servic
     private const int MaxGroups = 1000;
     private const string Where = "tenant_id = ?1 AND at >= ?2 AND at < ?3 AND (?4 IS NULL OR model = ?4) AND (?5 IS NULL OR agent = ?5) AND (?6 IS NULL OR api_key_id = ?6)";
 
-    private static readonly string Insert = $"/* all tenants */ INSERT OR IGNORE INTO usage ({string.Join(", ", UsageRecordReader.Columns)}) VALUES ({string.Join(", ", UsageRecordReader.Columns.Select((_, i) => $"?{i + 1}"))})";
+    private static readonly SqliteRecords Records = new(UsageSchema.Columns, "usage");
 
-    private static readonly int[] Numbers = [.. Enumerable.Range(0, UsageRecordReader.Columns.Count).Where(UsageRecordReader.IsNumber)];
+    public Task AddAsync(IReadOnlyList<ReadOnlyMemory<byte>> batches) => Records.AddAsync(database, batches);
 
-    public Task AddAsync(IReadOnlyList<ReadOnlyMemory<byte>> batches) => database.Writer.WriteAsync(session =>
-    {
-        SqliteStatement insert = session.Prepare(Insert);
-        foreach (ReadOnlyMemory<byte> batch in batches) InsertAll(insert, batch.Span);
-    });
-
-    public ValueTask<IReadOnlyList<UsageGroup>> SummarizeAsync(UsageFilter filter, IReadOnlyList<UsageGrouping> groups) => new(database.Read<IReadOnlyList<UsageGroup>>(session =>
+    public ValueTask<IReadOnlyList<UsageGroup>> SummarizeAsync(UsageFilter filter, IReadOnlyList<RecordGrouping> groups) => new(database.Read<IReadOnlyList<UsageGroup>>(session =>
     {
         string keys = string.Concat(groups.Select(g => g.Sqlite + ", "));
         // The cost is summed in two halves: a sum of 64-bit pico dollars overflows at nine million dollars.
@@ -28,7 +23,7 @@ internal sealed class SqliteUsageStore([FromKeyedServices(AnalyticsModule.Servic
             SELECT {keys}count(*), sum(status <> 'ok'), sum(input_tokens), sum(cached_input_tokens), sum(output_tokens), sum(reasoning_tokens),
                 sum(cost_pico_usd / 1000000), sum(cost_pico_usd % 1000000), sum(cost_pico_usd IS NULL), sum(estimated), avg(latency_ms), avg(first_token_ms)
             FROM usage WHERE {Where}
-            {(groups.Count == 0 ? "" : $"GROUP BY {string.Join(", ", groups.Select(g => g.Sqlite))} ORDER BY {string.Join(", ", groups.Where(g => g.Name is "day" or "hour").Select(g => g.Sqlite).Append("sum(cost_pico_usd / 1000000) DESC, count(*) DESC"))} LIMIT {MaxGroups}")}
+            {(groups.Count == 0 ? "" : $"GROUP BY {string.Join(", ", groups.Select(g => g.Sqlite))} ORDER BY {string.Join(", ", groups.Where(g => g.IsTime).Select(g => g.Sqlite).Append("sum(cost_pico_usd / 1000000) DESC, count(*) DESC"))} LIMIT {MaxGroups}")}
             """);
         BindFilter(rows, filter);
         var result = new List<UsageGroup>();
@@ -54,7 +49,7 @@ internal sealed class SqliteUsageStore([FromKeyedServices(AnalyticsModule.Servic
         return result;
     }));
 
-    public ValueTask<IReadOnlyList<UsageItem>> ListAsync(UsageFilter filter, UsagePosition? after, int limit) => new(database.Read<IReadOnlyList<UsageItem>>(session =>
+    public ValueTask<IReadOnlyList<UsageItem>> ListAsync(UsageFilter filter, RecordPosition? after, int limit) => new(database.Read<IReadOnlyList<UsageItem>>(session =>
     {
         SqliteStatement rows = session.Prepare($"""
             SELECT id, at, api_key_id, user_id, request_id, run_id, agent, operation, requested_model, model, input_tokens, cached_input_tokens, output_tokens,
@@ -73,37 +68,8 @@ internal sealed class SqliteUsageStore([FromKeyedServices(AnalyticsModule.Servic
         return result;
     }));
 
-    private static unsafe void InsertAll(SqliteStatement insert, ReadOnlySpan<byte> batch)
-    {
-        // Texts are bound where they lie.
-        fixed (byte* pinned = batch)
-        {
-            var row = new Row(insert);
-            UsageRecordReader.ReadAll(batch, ref row);
-        }
-    }
-
     private static void BindFilter(SqliteStatement statement, UsageFilter filter) => statement.Bind(1, filter.TenantId).Bind(2, filter.Range.From).Bind(3, filter.Range.To)
         .Bind(4, filter.Model).Bind(5, filter.Agent).Bind(6, filter.ApiKey);
 
     private static double? Round(double? value) => value is { } v ? Math.Round(v, 3) : null;
-
-    private readonly struct Row(SqliteStatement insert) : IUsageRow
-    {
-        public void Begin()
-        {
-            // Nothing is left of the record before: a statement is clean after it ran, and when it is prepared again.
-            foreach (int column in Numbers) insert.Bind(column + 1, 0L);
-        }
-
-        public void Text(int column, ReadOnlySpan<byte> utf8) => insert.BindPinned(column + 1, utf8);
-
-        public void Text(int column, string text) => insert.Bind(column + 1, text);
-
-        public void Integer(int column, long value) => insert.Bind(column + 1, value);
-
-        public void Real(int column, double value) => insert.Bind(column + 1, (double?)value);
-
-        public void End() => insert.Execute();
-    }
 }

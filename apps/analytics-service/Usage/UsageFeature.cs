@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using MultiAgent.Analytics.Records;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Data;
 using MultiAgent.Hosting.Api;
@@ -34,7 +35,7 @@ internal static class UsageFeature
     {
         TimeRange range = TimeRange.Of(from, to, time);
         var filter = new UsageFilter(context.GetCaller().TenantId, range, model, agent, apiKey);
-        IReadOnlyList<UsageGrouping> groups = UsageGrouping.Parse(groupBy);
+        IReadOnlyList<RecordGrouping> groups = RecordGrouping.Parse(groupBy, UsageSchema.Groupings);
         return TypedResults.Ok(new UsageSummary(range.From, range.To, [.. groups.Select(g => g.Name)], await store.SummarizeAsync(filter, groups), (await store.SummarizeAsync(filter, []))[0]));
     }
 
@@ -43,7 +44,7 @@ internal static class UsageFeature
     {
         PageRequest page = PageRequest.Of(limit, cursor);
         var filter = new UsageFilter(context.GetCaller().TenantId, TimeRange.Of(from, to, time), model, agent, apiKey);
-        return TypedResults.Ok(Page<UsageItem>.From(await store.ListAsync(filter, UsagePosition.Parse(page.After), page.Limit + 1), page.Limit, u => UsagePosition.Of(u).ToString()));
+        return TypedResults.Ok(Page<UsageItem>.From(await store.ListAsync(filter, RecordPosition.Parse(page.After), page.Limit + 1), page.Limit, u => RecordPosition.Of(u.At, u.Id).ToString()));
     }
 }
 

@@ -49,6 +49,7 @@ internal static class RouteTable
         new("tenant-service", "tenants") { Anonymous = true },
         new("analytics-service", "usage"),
         new("analytics-service", "journeys"),
+        new("analytics-service", "requests"),
     ];
 
     private sealed record Path(string Service, string Text)

@@ -94,8 +94,12 @@ internal static class RoutingFeature
             });
             context.AddResponseTransform(response =>
             {
+                RequestInfo info = RequestInfo.Of(response.HttpContext);
+                IHeaderDictionary headers = response.HttpContext.Response.Headers;
                 // The service has it from here, and says it again.
-                response.HttpContext.Response.Headers["X-Request-Id"] = RequestInfo.Of(response.HttpContext).RequestId;
+                headers["X-Request-Id"] = info.RequestId;
+                info.PassedOnTo = headers[ServiceHttp.RouteHeader];
+                headers.Remove(ServiceHttp.RouteHeader);
                 return default;
             });
         }

@@ -34,6 +34,9 @@ internal interface IRunStore
     /// <summary>Events after a position, in order, at most <paramref name="limit"/>.</summary>
     ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit);
 
+    /// <summary>The number of the run's last event; 0 when it has none.</summary>
+    ValueTask<long> LastSeqAsync(string tenantId, string runId);
+
     /// <summary>The data of the run's last event of a type; null when it has none.</summary>
     ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type);
 
@@ -105,6 +108,12 @@ internal sealed class RunWrite
 
     /// <summary>Leaves with the end through the outbox.</summary>
     public EventEnvelope? Event { get; init; }
+
+    /// <summary>A compensation that failed for good with these events.</summary>
+    public Workflows.Compensations.DeadLetter? DeadLetter { get; init; }
+
+    /// <summary>Attempts at a compensation that a run which ends with this write has made in the place of another.</summary>
+    public int UndoAttempts { get; init; }
 
     /// <summary>What the run begins to wait for.</summary>
     public IReadOnlyList<Waits.RunWait> Waits { get; init; } = [];

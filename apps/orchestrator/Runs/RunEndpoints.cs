@@ -11,6 +11,7 @@ using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Runs.Graphs;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Forks;
 
@@ -92,6 +93,7 @@ internal static class RunEndpoints
         group.MapPost("/{id}/retry", ForkEndpoints.RetryAsync).RequireScope(Scopes.RunsWrite).WithSummary("Run a failed or cancelled workflow again from where it failed, as a new run");
         group.MapPost("/{id}/fork", ForkEndpoints.ForkAsync).RequireScope(Scopes.RunsWrite).WithSummary("Run a workflow again from an event of an earlier run on, with outputs or inputs changed, as a new run");
         group.MapGet("/{id}/steps", RunSteps.GetAsync).WithSummary("The steps of a workflow's run, with their state, outputs and errors");
+        group.MapGet("/{id}/graph", RunGraphEndpoint.GetAsync).WithSummary("The graph of what a run runs, with the state of each node, as JSON or with ?format=mermaid as a Mermaid flow chart; If-None-Match for who asks again and again");
         group.MapGet("/{id}", GetAsync).WithSummary("Get a run");
         group.MapGet("/{id}/events", EventsAsync).DisableRequestTimeout().WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");
         group.MapPost("/{id}/pause", PauseAsync).RequireScope(Scopes.RunsWrite).WithSummary("Have a run rest at its next step, until it is resumed");

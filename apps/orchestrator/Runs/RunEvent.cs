@@ -58,6 +58,13 @@ internal static class RunEventTypes
     public const string Compensating = "run.compensating";
     /// <summary>A step could not be undone.</summary>
     public const string CompensationFailed = "compensation.failed";
+    // Told after the run's end, of a step that could not be undone:
+    /// <summary>A run tries to undo it again.</summary>
+    public const string CompensationRetried = "compensation.retried";
+    /// <summary>A person says that it was undone.</summary>
+    public const string CompensationResolved = "compensation.resolved";
+    /// <summary>A person says that it need not be undone.</summary>
+    public const string CompensationDiscarded = "compensation.discarded";
     /// <summary>Nothing can go on before something comes.</summary>
     public const string Waiting = "run.waiting";
     /// <summary>It rests because it was asked to; <see cref="Resumed"/> follows when it goes on.</summary>

@@ -16,6 +16,7 @@ internal sealed record RunInput
     public const string A2aSurface = "a2a";
     public const string ResponseSurface = "response";
     public const string ScheduleSurface = "schedule";
+    public const string CompensationSurface = "compensation";
 
     /// <summary>The new message of a conversation; null for a completion.</summary>
     public string? Message { get; init; }
@@ -28,6 +29,9 @@ internal sealed record RunInput
 
     /// <summary>The run, and the place in its log, that a workflow's run goes on from.</summary>
     public (string RunId, long Seq)? ForkedFrom { get; init; }
+
+    /// <summary>What a run is to undo that another could not; null for every other run.</summary>
+    public UndoInput? Undo { get; init; }
 
     /// <summary>The client's request; null for a chat.</summary>
     public CompletionInput? Completion { get; init; }
@@ -71,6 +75,7 @@ internal sealed record RunInput
             json.WriteString("forkedFrom"u8, origin.RunId);
             json.WriteNumber("forkedAfterSeq"u8, origin.Seq);
         }
+        input.Undo?.Write(json);
         json.WriteBoolean("stream"u8, input.Stream);
         if (input.NewConversation) json.WriteBoolean("newConversation"u8, true);
         if (input.ClientJourneyId is not null) json.WriteString("journeyId"u8, input.ClientJourneyId);
@@ -117,6 +122,7 @@ internal sealed record RunInput
             Message = Text("message"),
             Inputs = root.TryGetProperty("inputs", out JsonElement inputs) ? inputs.Clone() : null,
             MessageId = Text("messageId"),
+            Undo = root.TryGetProperty("undo", out JsonElement undo) ? UndoInput.Read(undo) : null,
             Completion = completion,
             Response = response,
             Variables = completion?.Variables ?? (root.TryGetProperty("variables", out JsonElement variables)

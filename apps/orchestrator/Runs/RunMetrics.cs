@@ -28,6 +28,7 @@ internal sealed class RunMetrics
     private readonly Histogram<double> _stepDuration = PlatformTelemetry.Meter.CreateHistogram("orchestrator_step_duration", "s", "Time from a workflow step's beginning to its end in this process, by type of step.", null, LongSeconds);
     private readonly Histogram<double> _stepOverhead = PlatformTelemetry.Meter.CreateHistogram("orchestrator_step_overhead", "s", "The engine's own time for a step, its writes included, without what the agent, tool or wait took.", null, OverheadSeconds);
     private readonly Counter<long> _takenUp = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_runs_taken_up", null, "Runs that went on in this process from their log.");
+    private readonly Counter<long> _compensationsFailed = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_compensations_failed", null, "Compensations of workflows that failed after all their attempts.");
     private Func<int> _active = () => 0;
 
     public RunMetrics(IOptions<TelemetryOptions> options, ChatMetrics chats)
@@ -67,6 +68,8 @@ internal sealed class RunMetrics
 
     /// <param name="reason"><c>lease</c>: its holder died, stopped or lost it; <c>wake</c>: what it waited for has come.</param>
     public void TakenUp(string reason) => _takenUp.Add(1, new KeyValuePair<string, object?>("reason", reason));
+
+    public void CompensationFailed() => _compensationsFailed.Add(1);
 
     private static string KindOf(RunRecord run) => run.ParentRunId is not null ? "step" : RunKindNames.Of(run.Kind);
 

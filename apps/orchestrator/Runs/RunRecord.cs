@@ -37,7 +37,7 @@ internal sealed record RunRecord
     /// <summary>Slug of the agent or workflow.</summary>
     public required string Agent { get; init; }
     public required int AgentVersion { get; init; }
-    /// <summary><c>chat</c> (/api/v1/chat), <c>completion</c> (/v1/chat/completions), <c>response</c> (/v1/responses), <c>run</c> (/api/v1/runs), <c>schedule</c>, <c>mcp</c>, <c>a2a</c> or <c>step</c> (of another run).</summary>
+    /// <summary><c>chat</c> (/api/v1/chat), <c>completion</c> (/v1/chat/completions), <c>response</c> (/v1/responses), <c>run</c> (/api/v1/runs), <c>schedule</c>, <c>mcp</c>, <c>a2a</c>, <c>compensation</c> (tries again what a run could not undo) or <c>step</c> (of another run).</summary>
     public required string Surface { get; init; }
     public required RunStatus Status { get; init; }
     public string? Reason { get; init; }

@@ -10,11 +10,11 @@ namespace MultiAgent.Orchestrator.Webhooks;
 /// Makes deliveries of what runs tell. The event left with the run's end, and a delivery's id follows from event and endpoint, so that each is there once however
 /// often the event comes.
 /// </summary>
-internal sealed class WebhookConsumer(IWebhookStore store, IRunStore runs, WebhookBell bell) : IEventConsumer
+internal class WebhookConsumer(IWebhookStore store, IRunStore runs, WebhookBell bell) : IEventConsumer
 {
-    public string Name => "orchestrator-webhooks";
+    public virtual string Name => "orchestrator-webhooks";
 
-    public string Filter => "orchestrator.>";
+    public virtual string Filter => "orchestrator.>";
 
     /// <summary>What is told of one run keeps its order.</summary>
     public bool Ordered => true;
@@ -43,6 +43,7 @@ internal sealed class WebhookConsumer(IWebhookStore store, IRunStore runs, Webho
         if (run.ParentRunId is not null) wanting = [.. wanting.Where(w => w.RunId is not null)];
         if (wanting.Length == 0) return [];
         byte[] payload = WebhookPayload.Of(type, e.Time, run, type == WebhookEvents.Waiting ? JsonSerializer.Deserialize(e.Data.Span, EventJson.Default.ApprovalRequested) : null,
+            type == WebhookEvents.CompensationFailed ? JsonSerializer.Deserialize(e.Data.Span, EventJson.Default.CompensationFailed) : null,
             run.Kind == RunKind.Agent && type == WebhookEvents.Completed && await runs.LastEventAsync(run.TenantId, run.Id, RunEventTypes.MessageCompleted) is { } message ? FinalMessage.Parse(message) : null);
         return [.. wanting.Select(w => new WebhookDelivery
         {
@@ -56,6 +57,15 @@ internal sealed class WebhookConsumer(IWebhookStore store, IRunStore runs, Webho
         Subjects.RunFailed => WebhookEvents.Failed,
         Subjects.RunCancelled => WebhookEvents.Cancelled,
         Subjects.ApprovalRequested => WebhookEvents.Waiting,
+        Subjects.CompensationFailed => WebhookEvents.CompensationFailed,
         _ => null,
     };
+}
+
+/// <summary>Makes deliveries of what somebody has to look at.</summary>
+internal sealed class AlertWebhookConsumer(IWebhookStore store, IRunStore runs, WebhookBell bell) : WebhookConsumer(store, runs, bell)
+{
+    public override string Name => "orchestrator-webhooks-alerts";
+
+    public override string Filter => "alerts.>";
 }

@@ -32,8 +32,9 @@ internal static class WebhookEvents
     public const string Failed = "run.failed";
     public const string Cancelled = "run.cancelled";
     public const string Waiting = "run.waiting";
+    public const string CompensationFailed = "run.compensation_failed";
     /// <summary>Asked for through the API, to try an endpoint out.</summary>
     public const string Test = "webhook.test";
 
-    public static readonly IReadOnlyList<string> All = [Completed, Failed, Cancelled, Waiting];
+    public static readonly IReadOnlyList<string> All = [Completed, Failed, Cancelled, Waiting, CompensationFailed];
 }

@@ -20,6 +20,7 @@ internal static class WebhookFeature
         services.TryAddSingleton<WebhookSender>();
         services.TryAddSingleton<RunWebhooks>();
         services.AddEventConsumer<WebhookConsumer>();
+        services.AddEventConsumer<AlertWebhookConsumer>();
         services.AddHostedService<WebhookDispatcher>();
     }
 }

@@ -11,7 +11,7 @@ internal static class WebhookPayload
     // Receivers bound their bodies; what is larger is read from the API.
     private const int MaxContent = 64 * 1024;
 
-    public static byte[] Of(string type, DateTimeOffset at, RunRecord run, ApprovalRequested? approval, FinalMessage? message) => Write(type, at, json =>
+    public static byte[] Of(string type, DateTimeOffset at, RunRecord run, ApprovalRequested? approval, CompensationFailed? compensation, FinalMessage? message) => Write(type, at, json =>
     {
         json.WriteString("runId"u8, run.Id);
         json.WriteString("kind"u8, RunKindNames.Of(run.Kind));
@@ -33,6 +33,16 @@ internal static class WebhookPayload
             if (approval.Title is not null) json.WriteString("title"u8, approval.Title);
             if (approval.Role is not null) json.WriteString("role"u8, approval.Role);
             if (approval.ExpiresAt is { } expires) json.WriteString("expiresAt"u8, expires);
+            json.WriteEndObject();
+            return;
+        }
+        if (compensation is not null)
+        {
+            json.WriteStartObject("compensation"u8);
+            json.WriteString("deadLetterId"u8, compensation.DeadLetterId);
+            json.WriteString("step"u8, compensation.Step);
+            json.WriteString("code"u8, compensation.Code);
+            json.WriteString("message"u8, compensation.Message);
             json.WriteEndObject();
             return;
         }

@@ -1,5 +1,5 @@
 GRANT USAGE ON SCHEMA orchestrator TO maap_app;
-GRANT SELECT, INSERT, UPDATE ON orchestrator.agents, orchestrator.agent_labels, orchestrator.conversations, orchestrator.runs, orchestrator.run_waits TO maap_app;
+GRANT SELECT, INSERT, UPDATE ON orchestrator.agents, orchestrator.agent_labels, orchestrator.conversations, orchestrator.runs, orchestrator.run_waits, orchestrator.failed_compensations TO maap_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.messages, orchestrator.feedback, orchestrator.memories TO maap_app;
 -- Append-only. Partitions are reached through their table alone.
 GRANT SELECT, INSERT ON orchestrator.agent_versions, orchestrator.run_events TO maap_app;

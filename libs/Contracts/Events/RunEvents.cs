@@ -38,5 +38,21 @@ public sealed record ApprovalRequested
     public required DateTimeOffset At { get; init; }
 }
 
+/// <summary>A step of a workflow's run could not be undone.</summary>
+public sealed record CompensationFailed
+{
+    public required string RunId { get; init; }
+    public required string TenantId { get; init; }
+    /// <summary>Slug of the workflow.</summary>
+    public required string Workflow { get; init; }
+    /// <summary>Path of the step.</summary>
+    public required string Step { get; init; }
+    public required string Code { get; init; }
+    public required string Message { get; init; }
+    /// <summary>Where it waits for somebody to deal with it.</summary>
+    public required string DeadLetterId { get; init; }
+    public required DateTimeOffset At { get; init; }
+}
+
 /// <summary>A key was revoked, a user changed, a tenant suspended: whoever caches callers forgets what matches.</summary>
 public sealed record CallerChanged(string TenantId, string? ApiKeyId, string? UserId);

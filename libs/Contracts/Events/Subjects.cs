@@ -6,13 +6,16 @@ public static class Subjects
     /// <summary>A model was called and is to be metered. Payload: <see cref="UsageBatch"/>.</summary>
     public const string UsageModelInference = "usage.metered.model_inference";
 
+    /// <summary>Requests were answered. Payload: <see cref="RequestBatch"/>.</summary>
+    public const string RequestCompleted = "gateway.request.completed";
+
     /// <summary>Journeys were started, moved or ended. Payload: <see cref="JourneyBatch"/>.</summary>
     public const string JourneyRecorded = "journey.recorded";
 
     /// <summary>A run ended. Payload: <see cref="RunEnded"/>.</summary>
     public const string RunCompleted = "orchestrator.run.completed";
 
-    /// <summary>A step of a workflow could not be undone: somebody has to look. Data: <c>runId</c>, <c>workflow</c>, <c>step</c>, <c>code</c>, <c>message</c>.</summary>
+    /// <summary>A step of a workflow could not be undone: somebody has to look. Payload: <see cref="Events.CompensationFailed"/>.</summary>
     public const string CompensationFailed = "alerts.compensation_failed";
 
     /// <inheritdoc cref="RunCompleted"/>

@@ -21,7 +21,7 @@ namespace MultiAgent.Hosting.Edge;
 /// metrics. One middleware and not four, since every layer costs a state machine per request.
 /// </summary>
 internal sealed partial class EdgeMiddleware(
-    RequestDelegate next, TimeProvider time, HttpMetrics metrics, IOptions<LimitsOptions> limits, IHostApplicationLifetime lifetime, ILogger<EdgeMiddleware> logger)
+    RequestDelegate next, TimeProvider time, HttpMetrics metrics, IOptions<LimitsOptions> limits, IHostApplicationLifetime lifetime, ILogger<EdgeMiddleware> logger, IRequestLog? log = null)
 {
     private readonly CancellationToken _stopping = lifetime.ApplicationStopping;
     private readonly long _maxBody = limits.Value.MaxBodyBytes;
@@ -62,8 +62,9 @@ internal sealed partial class EdgeMiddleware(
         finally
         {
             Interlocked.Decrement(ref _inFlight);
-            metrics.Completed(info.Service, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, context.Request.Method,
-                context.Response.StatusCode, time.GetElapsedTime(started));
+            TimeSpan duration = time.GetElapsedTime(started);
+            metrics.Completed(info.Service, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, context.Request.Method, context.Response.StatusCode, duration);
+            log?.Completed(context, info, duration);
         }
     }
 

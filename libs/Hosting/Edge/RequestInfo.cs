@@ -15,6 +15,9 @@ public sealed class RequestInfo
     /// <summary>Set after authentication; null on anonymous endpoints.</summary>
     public Caller? Caller { get; internal set; }
 
+    /// <summary>The pattern of the service's endpoint that answered, where the request was passed on; null otherwise.</summary>
+    public string? PassedOnTo { get; set; }
+
     /// <summary>Set to the endpoint's service by <see cref="ServiceName"/> metadata; the label of its metrics.</summary>
     internal string Service { get; set; } = "platform";
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using MultiAgent.Hosting.Edge;
+using MultiAgent.Hosting.Services.Calls;
 
 namespace MultiAgent.Hosting.Errors;
 
@@ -13,6 +14,9 @@ namespace MultiAgent.Hosting.Errors;
 /// </summary>
 public static class ErrorWriter
 {
+    /// <summary>The header of an error's stable code: for logs and proxies, which do not read bodies.</summary>
+    public const string CodeHeader = "x-maap-error-code";
+
     /// <summary>Writes the whole response. The response must not have started.</summary>
     public static Task WriteAsync(HttpContext context, int status, string code, string message, string? param = null, TimeSpan? retryAfter = null)
     {
@@ -20,11 +24,13 @@ public static class ErrorWriter
         string requestId = RequestInfo.Of(context).RequestId;
         // What the client was told of its rate limit and its connection stays true; everything else belonged to an answer that is not given.
         KeyValuePair<string, StringValues>[] kept = [.. response.Headers.Where(static h =>
-            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase) || h.Key.Equals("Connection", StringComparison.OrdinalIgnoreCase))];
+            h.Key.StartsWith("RateLimit-", StringComparison.OrdinalIgnoreCase) || h.Key.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase) || h.Key.Equals("Connection", StringComparison.OrdinalIgnoreCase)
+            || h.Key.Equals(ServiceHttp.RouteHeader, StringComparison.OrdinalIgnoreCase))];
         response.Clear();
         foreach ((string name, StringValues value) in kept) response.Headers[name] = value;
         response.StatusCode = status;
         response.Headers["X-Request-Id"] = requestId;
+        response.Headers[CodeHeader] = code;
         if (retryAfter is { } after)
             response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (status == 401) response.Headers.WWWAuthenticate = "Bearer";

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Edge;
@@ -36,6 +37,7 @@ internal sealed class ServiceCallers(RequestDelegate next, ServiceTopology topol
         }
         if (call.ClientAddress is not null) context.Connection.RemoteIpAddress = call.ClientAddress;
         RequestInfo.Of(context).Caller = call.Caller;
+        context.Response.Headers[ServiceHttp.RouteHeader] = (endpoint as RouteEndpoint)?.RoutePattern.RawText;
         if (endpoint.Metadata.GetMetadata<RequiredScope>() is { } required)
         {
             if (call.Caller is not { } caller)

@@ -19,6 +19,9 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
     // Below the size at which arrays count as large objects, which only a full collection frees.
     private const int BytesPerEvent = 60 * 1024;
     private const int KeptBuffers = 64;
+
+    // While the consumer stands still, what bills are made of has the rest for itself.
+    private const double RequestShare = 0.5;
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
 
@@ -93,9 +96,11 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
             // The memory is unmapped on disposal: touching it then would end the process.
             ObjectDisposedException.ThrowIf(_disposed, this);
             wasEmpty = Active.IsEmpty;
-            appended = Active.TryAppend(kind, record);
+            appended = (kind != SpoolKind.Request || Active.Used < RequestShare) && Active.TryAppend(kind, record);
             _nearlyFull = Active.Used > 0.8;
         }
+        // Whoever writes the log counts what it loses.
+        if (!appended && kind == SpoolKind.Request) return false;
         if (!appended)
         {
             if (Interlocked.Increment(ref _dropped) % 1000 == 1) LogFull(_dropped);
@@ -211,7 +216,7 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
                 if (used == _buffers.Count) _buffers.Add(new ArrayBufferWriter<byte>(BytesPerEvent + 2048));
                 batch = (_buffers[used++], 0);
                 batch.Bytes.ResetWrittenCount();
-                batch.Bytes.Write(kind == SpoolKind.Usage ? "{\"records\":["u8 : "{\"changes\":["u8);
+                batch.Bytes.Write(kind == SpoolKind.Journey ? "{\"changes\":["u8 : "{\"records\":["u8);
             }
             if (batch.Count > 0) batch.Bytes.Write(","u8);
             batch.Bytes.Write(record);
@@ -233,7 +238,13 @@ internal sealed partial class EventSpool : BackgroundService, IEventSpool, IStar
         return new EventEnvelope
         {
             Id = $"spool-{area.Id:N}-{area.Sequence}-{index}",
-            Subject = kind == SpoolKind.Usage ? Subjects.UsageModelInference : Subjects.JourneyRecorded,
+            Subject = kind switch
+            {
+                SpoolKind.Usage => Subjects.UsageModelInference,
+                SpoolKind.Journey => Subjects.JourneyRecorded,
+                SpoolKind.Request => Subjects.RequestCompleted,
+                _ => throw new InvalidOperationException($"The spool holds a record of an unknown kind {kind}."),
+            },
             Source = "spool",
             Time = _time.GetUtcNow(),
             Data = bytes.WrittenMemory,

@@ -41,6 +41,31 @@ internal static class RecordJson
         return json.Written;
     }
 
+    public static ReadOnlySpan<byte> Write(RequestRecord record)
+    {
+        FlatJson json = t_json ??= new FlatJson();
+        json.Begin();
+        json.Text("\"id\":"u8, record.Id);
+        json.Text("\"tenant_id\":"u8, record.TenantId);
+        json.Text("\"api_key_id\":"u8, record.ApiKeyId);
+        json.Text("\"user_id\":"u8, record.UserId);
+        json.Text("\"request_id\":"u8, record.RequestId);
+        json.Text("\"method\":"u8, record.Method);
+        json.Text("\"path\":"u8, record.Path);
+        json.Text("\"route\":"u8, record.Route);
+        json.Number("\"status\":"u8, record.Status);
+        json.Text("\"error_code\":"u8, record.ErrorCode);
+        json.Thousandths("\"duration_ms\":"u8, record.DurationMs);
+        if (record.RequestBytes is { } bytes) json.Number("\"request_bytes\":"u8, bytes);
+        json.Text("\"model\":"u8, record.Model);
+        json.Text("\"run_id\":"u8, record.RunId);
+        json.Text("\"user_agent\":"u8, record.UserAgent);
+        json.Text("\"client_address\":"u8, record.ClientAddress);
+        json.Time("\"at\":"u8, record.At);
+        json.End();
+        return json.Written;
+    }
+
     public static ReadOnlySpan<byte> Write(JourneyChange change)
     {
         FlatJson json = t_json ??= new FlatJson();

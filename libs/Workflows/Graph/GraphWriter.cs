@@ -10,26 +10,30 @@ public static class GraphWriter
 {
     private const int MaxLabel = 80;
 
-    // States of steps and how they look.
+    // States of steps and how they look. Each has its own ground and its own text, so that it can be read on a light page and on a dark one.
     private static readonly (string State, string Style)[] Styles =
     [
         ("pending", "fill:#f5f5f5,stroke:#9e9e9e,color:#616161"),
         ("running", "fill:#bbdefb,stroke:#1565c0,color:#0d47a1"),
+        ("retrying", "fill:#ffe0b2,stroke:#ef6c00,color:#7a3600"),
         ("waiting", "fill:#fff3c4,stroke:#b7791f,color:#5f370e"),
         ("completed", "fill:#c8e6c9,stroke:#2e7d32,color:#1b5e20"),
         ("failed", "fill:#ffcdd2,stroke:#c62828,color:#8e0000"),
-        ("skipped", "fill:#fafafa,stroke:#bdbdbd,color:#9e9e9e,stroke-dasharray:4"),
+        ("skipped", "fill:#fafafa,stroke:#bdbdbd,color:#6b6b6b,stroke-dasharray:4"),
         ("cancelled", "fill:#eeeeee,stroke:#757575,color:#424242"),
+        ("compensating", "fill:#f3e5f5,stroke:#8e24aa,color:#4a148c,stroke-dasharray:4"),
+        ("compensation_failed", "fill:#b71c1c,stroke:#7f0000,color:#ffffff"),
         ("compensated", "fill:#e1bee7,stroke:#6a1b9a,color:#4a148c"),
     ];
 
     /// <summary>A Mermaid flow chart.</summary>
     /// <param name="graph">The workflow.</param>
     /// <param name="states">State by step id, e.g. <c>running</c>; null for a definition alone.</param>
-    public static string ToMermaid(this WorkflowGraph graph, IReadOnlyDictionary<string, string>? states = null)
+    /// <param name="notes">A line below the label, by step id.</param>
+    public static string ToMermaid(this WorkflowGraph graph, IReadOnlyDictionary<string, string>? states = null, IReadOnlyDictionary<string, string>? notes = null)
     {
         var text = new StringBuilder("flowchart TD\n");
-        WriteGroup(text, graph, null, 1);
+        WriteGroup(text, graph, null, 1, notes);
         foreach (GraphEdge edge in graph.Edges)
         {
             string line = edge.Kind == WorkflowGraph.Compensation ? "-.->" : "-->";
@@ -47,14 +51,16 @@ public static class GraphWriter
 
     /// <summary>An object with <c>nodes</c>, <c>groups</c> and <c>edges</c>.</summary>
     /// <param name="graph">The workflow.</param>
-    /// <param name="states">State by step id; null for a definition alone.</param>
-    public static byte[] ToJson(this WorkflowGraph graph, IReadOnlyDictionary<string, string>? states = null)
+    /// <param name="head">Writes members of the whole; null for a definition alone.</param>
+    /// <param name="more">Writes members of a node; null for a definition alone.</param>
+    public static byte[] ToJson(this WorkflowGraph graph, Action<Utf8JsonWriter>? head = null, Action<Utf8JsonWriter, GraphNode>? more = null)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();
             json.WriteString("name"u8, graph.Name);
+            head?.Invoke(json);
             json.WriteStartArray("nodes"u8);
             foreach (GraphNode node in graph.Nodes)
             {
@@ -65,7 +71,7 @@ public static class GraphWriter
                 json.WriteString("label"u8, node.Label);
                 if (node.Group is not null) json.WriteString("group"u8, node.Group);
                 if (node.Line > 0) json.WriteNumber("line"u8, node.Line);
-                if (states?.GetValueOrDefault(node.Id) is { } state) json.WriteString("state"u8, state);
+                more?.Invoke(json, node);
                 json.WriteEndObject();
             }
             json.WriteEndArray();
@@ -96,7 +102,7 @@ public static class GraphWriter
         return buffer.WrittenSpan.ToArray();
     }
 
-    private static void WriteGroup(StringBuilder text, WorkflowGraph graph, string? group, int depth)
+    private static void WriteGroup(StringBuilder text, WorkflowGraph graph, string? group, int depth, IReadOnlyDictionary<string, string>? notes)
     {
         string indent = new(' ', depth * 2);
         foreach (GraphNode node in graph.Nodes.Where(n => n.Group == group))
@@ -111,12 +117,14 @@ public static class GraphWriter
                 "subworkflow" => ("[[", "]]"),
                 _ => ("[", "]"),
             };
-            text.Append(indent).Append(IdOf(node.Id)).Append(open).Append('"').Append(Escape(node.Label)).Append('"').Append(close).Append('\n');
+            text.Append(indent).Append(IdOf(node.Id)).Append(open).Append('"').Append(Escape(node.Label));
+            if (notes?.GetValueOrDefault(node.Id) is { } note) text.Append("<br/>").Append(Escape(note));
+            text.Append('"').Append(close).Append('\n');
         }
         foreach (GraphGroup inner in graph.Groups.Where(g => g.Group == group))
         {
             text.Append(indent).Append("subgraph ").Append(IdOf(inner.Id)).Append("[\"").Append(Escape($"{inner.Step}: {inner.Label}")).Append("\"]\n");
-            WriteGroup(text, graph, inner.Id, depth + 1);
+            WriteGroup(text, graph, inner.Id, depth + 1, notes);
             text.Append(indent).Append("end\n");
         }
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using MultiAgent.Analytics.Records;
 using MultiAgent.Analytics.Usage;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
@@ -103,15 +104,15 @@ public abstract class UsageStoreConformance : StoreTests
             Record() with { UserId = "u", ApiKeyId = "k", Operation = "embeddings", Status = "error", CostUsd = null, At = At.AddHours(2) })]);
         foreach (string names in (string[])["model", "provider", "agent", "apiKey", "user", "operation", "status", "day", "hour", "model,day", "provider,operation,status"])
         {
-            IReadOnlyList<UsageGroup> groups = await Stores.Usage.SummarizeAsync(Filter(), UsageGrouping.Parse(names));
+            IReadOnlyList<UsageGroup> groups = await Stores.Usage.SummarizeAsync(Filter(), RecordGrouping.Parse(names, UsageSchema.Groupings));
             Assert.Equal((4L, 8m), (groups.Sum(g => g.Requests), groups.Sum(g => g.CostUsd)));
             Assert.Equal(groups.Count, groups.Select(g => string.Join('|', g.Group!.Values)).Distinct().Count());
         }
 
-        Assert.Equal(["b/2", "a/1", "openai/gpt"], (await Stores.Usage.SummarizeAsync(Filter(), UsageGrouping.Parse("model"))).Select(g => g.Group!["model"]));
-        Assert.Equal(["2026-01-02", "2026-01-03"], (await Stores.Usage.SummarizeAsync(Filter(), UsageGrouping.Parse("day"))).Select(g => g.Group!["day"]));
-        Assert.Equal(["2026-01-02T03:00:00Z", "2026-01-02T05:00:00Z", "2026-01-03T03:00:00Z"], (await Stores.Usage.SummarizeAsync(Filter(), UsageGrouping.Parse("hour"))).Select(g => g.Group!["hour"]));
-        Assert.Contains((await Stores.Usage.SummarizeAsync(Filter(), UsageGrouping.Parse("agent"))).Select(g => g.Group!["agent"]), agent => agent is null);
+        Assert.Equal(["b/2", "a/1", "openai/gpt"], (await Stores.Usage.SummarizeAsync(Filter(), RecordGrouping.Parse("model", UsageSchema.Groupings))).Select(g => g.Group!["model"]));
+        Assert.Equal(["2026-01-02", "2026-01-03"], (await Stores.Usage.SummarizeAsync(Filter(), RecordGrouping.Parse("day", UsageSchema.Groupings))).Select(g => g.Group!["day"]));
+        Assert.Equal(["2026-01-02T03:00:00Z", "2026-01-02T05:00:00Z", "2026-01-03T03:00:00Z"], (await Stores.Usage.SummarizeAsync(Filter(), RecordGrouping.Parse("hour", UsageSchema.Groupings))).Select(g => g.Group!["hour"]));
+        Assert.Contains((await Stores.Usage.SummarizeAsync(Filter(), RecordGrouping.Parse("agent", UsageSchema.Groupings))).Select(g => g.Group!["agent"]), agent => agent is null);
     }
 
     [Fact]
@@ -136,11 +137,11 @@ public abstract class UsageStoreConformance : StoreTests
         UsageRecord[] records = [.. Enumerable.Range(0, 9).Select(i => Record() with { At = At.AddMilliseconds(i / 3) })];
         await Stores.Usage.AddAsync([Batch(records)]);
         var seen = new List<UsageItem>();
-        UsagePosition? after = null;
+        RecordPosition? after = null;
         while (await Stores.Usage.ListAsync(Filter(), after, 2) is { Count: > 0 } page)
         {
             seen.AddRange(page);
-            after = UsagePosition.Parse(UsagePosition.Of(page[^1]).ToString());
+            after = RecordPosition.Parse(RecordPosition.Of(page[^1].At, page[^1].Id).ToString());
         }
 
         Assert.Equal(records.OrderByDescending(r => r.At).ThenByDescending(r => r.Id, StringComparer.Ordinal).Select(r => r.Id), seen.Select(i => i.Id));

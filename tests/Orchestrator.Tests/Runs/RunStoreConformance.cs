@@ -39,6 +39,7 @@ public abstract class RunStoreConformance : StoreTests
         RunRecord stored = (await Store.FindAsync("t1", run.Record.Id))!;
         Assert.Equal(run.Record with { Status = RunStatus.Running }, stored);
         Assert.Equal([1, 2], (await Store.EventsAsync("t1", run.Record.Id, 0, 10)).Select(e => e.Seq));
+        Assert.Equal(2, await Store.LastSeqAsync("t1", run.Record.Id));
         Assert.Equal("{\"n\":2}", Encoding.UTF8.GetString(Assert.Single(await Store.EventsAsync("t1", run.Record.Id, 1, 10)).Data));
     }
 
@@ -51,6 +52,7 @@ public abstract class RunStoreConformance : StoreTests
         Assert.Null(await Store.FindAsync("t2", run.Record.Id));
         Assert.Null(await Store.FindByKeyAsync("t2", "k"));
         Assert.Empty(await Store.EventsAsync("t2", run.Record.Id, 0, 10));
+        Assert.Equal(0, await Store.LastSeqAsync("t2", run.Record.Id));
         Assert.Null(await Store.LastEventAsync("t2", run.Record.Id, "a"));
         Assert.Empty(await Store.ListAsync("t2", default, null, 10));
         Assert.Empty(await Store.HistoryAsync("t2", run.Record.ConversationId!, "", 10));

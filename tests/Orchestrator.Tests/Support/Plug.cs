@@ -53,6 +53,8 @@ internal sealed class Plug
         public async ValueTask<RunRecord?> FindAsync(string tenantId, string runId) => await plug.PassAsync(() => inner.FindAsync(tenantId, runId).AsTask());
         public async ValueTask<RunRecord?> FindByKeyAsync(string tenantId, string idempotencyKey) => await plug.PassAsync(() => inner.FindByKeyAsync(tenantId, idempotencyKey).AsTask());
         public async ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit) => await plug.PassAsync(() => inner.EventsAsync(tenantId, runId, afterSeq, limit).AsTask());
+        public async ValueTask<long> LastSeqAsync(string tenantId, string runId) => await plug.PassAsync(() => inner.LastSeqAsync(tenantId, runId).AsTask());
+
         public async ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => await plug.PassAsync(() => inner.LastEventAsync(tenantId, runId, type).AsTask());
         public async ValueTask<IReadOnlyList<RunRecord>> ListAsync(string tenantId, RunFilter filter, string? beforeId, int limit) => await plug.PassAsync(() => inner.ListAsync(tenantId, filter, beforeId, limit).AsTask());
         public async ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => await plug.PassAsync(() => inner.HistoryAsync(tenantId, conversationId, exceptRunId, limit).AsTask());

@@ -10,6 +10,7 @@ using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 using MultiAgent.Testing;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
@@ -32,6 +33,7 @@ internal sealed class PostgresStores : IStores
         Webhooks = new PostgresWebhookStore(Schema);
         Memories = new PostgresMemoryStore(Schema);
         Schedules = new PostgresScheduleStore(Schema);
+        DeadLetters = new PostgresDeadLetterStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -53,6 +55,8 @@ internal sealed class PostgresStores : IStores
     public IMemoryStore Memories { get; }
 
     public IScheduleStore Schedules { get; }
+
+    public IDeadLetterStore DeadLetters { get; }
 
     public static async Task<IStores> OpenAsync()
     {

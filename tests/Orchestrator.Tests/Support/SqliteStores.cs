@@ -10,6 +10,7 @@ using MultiAgent.Orchestrator.Runs.Storage;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -31,6 +32,7 @@ internal sealed class SqliteStores : IStores
         Webhooks = new SqliteWebhookStore(Database);
         Memories = new SqliteMemoryStore(Database);
         Schedules = new SqliteScheduleStore(Database);
+        DeadLetters = new SqliteDeadLetterStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -52,6 +54,8 @@ internal sealed class SqliteStores : IStores
     public IMemoryStore Memories { get; }
 
     public IScheduleStore Schedules { get; }
+
+    public IDeadLetterStore DeadLetters { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

@@ -7,6 +7,7 @@ using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Schedules;
 using MultiAgent.Orchestrator.Webhooks;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Tests.Support;
 
@@ -30,6 +31,8 @@ internal interface IStores : IAsyncDisposable
     IMemoryStore Memories { get; }
 
     IScheduleStore Schedules { get; }
+
+    IDeadLetterStore DeadLetters { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();

@@ -17,7 +17,10 @@ public sealed class WebhookHost : IAsyncLifetime
     {
         Receiver = await WebhookReceiver.StartAsync();
         Host = await TestHost.StartAsync(settings: new Dictionary<string, string?> { ["Webhooks:AllowPrivateNetworks"] = "true" }, configure: services => services.AddSingleton<IWorkflowSource>(
-            new TestWorkflows().Add("ask", "  - id: ask\n    type: human\n    role: developer\n    title: May I?\n")));
+            new TestWorkflows().Add("ask", "  - id: ask\n    type: human\n    role: developer\n    title: May I?\n").Add("stuck", """
+                  - {id: done, type: transform, output: 1, compensate: {id: undo, type: tool, tool: calculator, arguments: {expression: "1 / 0"}, retry: {attempts: 2, delaySeconds: 0}}}
+                  - {id: stop, type: end, status: failed}
+                """)));
         await Host.Alpha.CreateAgentAsync();
     }
 
@@ -90,6 +93,19 @@ public sealed class WebhookTests(WebhookHost fixture) : IClassFixture<WebhookHos
         Assert.Equal(("run.waiting", run, "May I?", "developer"), (asked.Json.Text("type"), asked.Json.Text("data", "runId"), asked.Json.Text("data", "approval", "title"), asked.Json.Text("data", "approval", "role")));
         await _client.PostJsonAsync($"/api/v1/approvals/{asked.Json.Text("data", "approval", "id")}", new { decision = "approve" });
         Assert.Equal("run.completed", (await _receiver.NextAsync("/approvals", 2)).Json.Text("type"));
+        await DeleteAsync(endpoint);
+    }
+
+    [Fact]
+    public async Task Compensation_ThatFailed_IsToldBesideTheEnd()
+    {
+        JsonElement endpoint = await CreateAsync("/stuck", ["run.compensation_failed"]);
+        JsonElement run = (await _client.PostJsonAsync("/api/v1/runs?wait=20", new { workflow = "stuck", inputs = new { } })).Body;
+        ReceivedWebhook told = await _receiver.NextAsync("/stuck");
+
+        Assert.True(told.IsSignedWith(endpoint.Text("secret")));
+        Assert.Equal(("run.compensation_failed", run.Text("id"), "/done", "tool_failed"), (told.Json.Text("type"), told.Json.Text("data", "runId"), told.Json.Text("data", "compensation", "step"), told.Json.Text("data", "compensation", "code")));
+        Assert.Equal(200, (await _client.GetJsonAsync($"/api/v1/compensations/dead-letters/{told.Json.Text("data", "compensation", "deadLetterId")}")).Status);
         await DeleteAsync(endpoint);
     }
 

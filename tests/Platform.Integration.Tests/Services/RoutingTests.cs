@@ -74,6 +74,26 @@ public sealed partial class RoutingTests(ServicesFixture fixture)
     }
 
     [Fact]
+    public async Task Request_ThatTheGatewayPassesOn_IsLoggedOnceWithTheServicesError()
+    {
+        string id = $"logged-{Guid.NewGuid():N}";
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/v1/runs/run_nothing");
+        request.Headers.Add("X-Request-Id", id);
+        using HttpResponseMessage response = await _platform.Client.SendAsync(request);
+        // What comes later is there: what was to come earlier is too.
+        using var later = new HttpRequestMessage(HttpMethod.Get, "/api/v1/agents");
+        later.Headers.Add("X-Request-Id", $"{id}-later");
+        using HttpResponseMessage _ = await _platform.Client.SendAsync(later);
+        await Eventually.TrueAsync(async () => (await LoggedAsync($"{id}-later")).Length == 1, "the later request is logged");
+
+        JsonElement record = Assert.Single(await LoggedAsync(id));
+        Assert.Equal((404, "not_found", "/api/v1/runs/{id}"), (record.GetProperty("status").GetInt32(), record.GetProperty("errorCode").GetString(), record.GetProperty("route").GetString()));
+        Assert.False(response.Headers.Contains("Maap-Route"));
+
+        async Task<JsonElement[]> LoggedAsync(string request) => [.. (await _platform.Client.GetJsonAsync($"/api/v1/requests?requestId={request}")).GetProperty("data").EnumerateArray()];
+    }
+
+    [Fact]
     public async Task Stream_OfAService_ComesThroughAsItIsMade()
     {
         string model = $"stream-{Guid.NewGuid():N}"[..20];

@@ -7,6 +7,7 @@ using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Runs.Storage;
 
@@ -51,6 +52,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
         if (write.RemovesMessages) batch.Add("DELETE FROM orchestrator.messages WHERE conversation_id = $3::text AND run_id = $1 AND tenant_id = $2", write.Run.Id, write.Run.TenantId, write.Run.ConversationId);
         PostgresRunWaits.Write(batch, write);
+        PostgresDeadLetterStore.Write(batch, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
         if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);
@@ -109,6 +111,9 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
     public async ValueTask<IReadOnlyList<RunEvent>> EventsAsync(string tenantId, string runId, long afterSeq, int limit) => await database.ReadAsync(tenantId, session => session
         .Sql("SELECT seq, type, at, data FROM orchestrator.run_events WHERE run_id = $1 AND seq > $2 AND tenant_id = $3 ORDER BY seq LIMIT $4", runId, afterSeq, tenantId, limit)
         .ListAsync(static row => new RunEvent { Seq = row.Int64(0), Type = row.Text(1), At = row.Time(2), Data = row.Bytes(3) }));
+
+    public async ValueTask<long> LastSeqAsync(string tenantId, string runId) => await database.ReadAsync(tenantId, session => session
+        .Sql("SELECT seq FROM orchestrator.run_events WHERE run_id = $1 AND tenant_id = $2 ORDER BY seq DESC LIMIT 1", runId, tenantId).FirstAsync(static row => row.Int64(0)));
 
     public async ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => await database.ReadAsync(tenantId, session => session
         .Sql("SELECT data FROM orchestrator.run_events WHERE run_id = $1 AND tenant_id = $2 AND type = $3 ORDER BY seq DESC LIMIT 1", runId, tenantId, type).FirstAsync(static row => row.Bytes(0)));

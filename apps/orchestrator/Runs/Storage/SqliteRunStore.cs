@@ -6,6 +6,7 @@ using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Runs.Storage;
 
@@ -62,6 +63,14 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         var events = new List<RunEvent>();
         while (read.Step()) events.Add(new RunEvent { Seq = read.Int64(0), Type = read.Text(1), At = read.Time(2), Data = read.Bytes(3).ToArray() });
         return events;
+    }));
+
+    public ValueTask<long> LastSeqAsync(string tenantId, string runId) => new(database.Read(session =>
+    {
+        SqliteStatement read = session.Prepare("SELECT seq FROM run_events WHERE run_id = ?1 AND tenant_id = ?2 ORDER BY seq DESC LIMIT 1").Bind(1, runId).Bind(2, tenantId);
+        long seq = read.Step() ? read.Int64(0) : 0;
+        read.Reset();
+        return seq;
     }));
 
     public ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => new(database.Read(session =>
@@ -176,6 +185,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         Append(session, write.Run, write.Events, write.Messages);
         if (write.RemovesMessages) session.Prepare("DELETE FROM messages WHERE conversation_id = ?3 AND run_id = ?1 AND tenant_id = ?2").Bind(1, write.Run.Id).Bind(2, write.Run.TenantId).Bind(3, write.Run.ConversationId).Execute();
         SqliteRunWaits.Write(session, write);
+        SqliteDeadLetterStore.Write(session, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(session, asked);
         if (write.Event is { } told) Outbox.Add(session, told);
     }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
@@ -18,6 +19,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     private List<RunWait> _waits = [];
     private List<string> _closed = [];
     private EventEnvelope? _told;
+    private DeadLetter? _deadLetter;
     private Exception? _broken;
 
     /// <summary>An event about a place, stored with the next write; returns its number.</summary>
@@ -61,12 +63,12 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     }
 
     /// <summary>An event of the run as a whole, and what is told with it.</summary>
-    public Task TellAsync<T>(string type, T state, Action<Utf8JsonWriter, T> members, EventEnvelope? told = null)
+    public Task TellAsync<T>(string type, T state, Action<Utf8JsonWriter, T> members, EventEnvelope? told = null, DeadLetter? deadLetter = null)
     {
         lock (_lock)
         {
             log.Add(type, state, members);
-            _told = told;
+            (_told, _deadLetter) = (told, deadLetter);
         }
         return FlushAsync();
     }
@@ -77,10 +79,12 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     }
 
     /// <summary>Ends the run.</summary>
-    public Task EndAsync(RunRecord end)
+    /// <param name="end">Its final row.</param>
+    /// <param name="undoAttempts">Attempts at what it was to undo in the place of another.</param>
+    public Task EndAsync(RunRecord end, int undoAttempts = 0)
     {
         lock (_lock) log.Ended(end);
-        return WriteAsync(end, null);
+        return WriteAsync(end, null, undoAttempts);
     }
 
     /// <summary>Puts the run to rest.</summary>
@@ -102,7 +106,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
         s.members(json, s.state);
     });
 
-    private async Task WriteAsync(RunRecord? end, Parking? parks)
+    private async Task WriteAsync(RunRecord? end, Parking? parks, int undoAttempts = 0)
     {
         await _turn.WaitAsync();
         try
@@ -114,8 +118,8 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
             {
                 List<RunEvent> events = log.Take();
                 if (events.Count == 0) return;
-                write = new RunWrite { Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end) };
-                (_waits, _closed, _told) = ([], [], null);
+                write = new RunWrite { Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end), DeadLetter = _deadLetter, UndoAttempts = undoAttempts };
+                (_waits, _closed, _told, _deadLetter) = ([], [], null, null);
             }
             try
             {

@@ -50,6 +50,8 @@ internal sealed class FlowState
     {
         using var document = JsonDocument.Parse(e.Data);
         JsonElement root = document.RootElement;
+        // That a step could not be undone is told once.
+        if (e.Type == RunEventTypes.CompensationFailed && Text(root, "undo") is { } undo) At(undo).Told = true;
         if (e.Type == RunEventTypes.Compensating) Compensating = (Text(root, "code")!, Text(root, "message") ?? "");
         if (Text(root, "path") is not { } path) return;
         StepRecord record = At(path);

@@ -107,6 +107,7 @@ internal sealed class StepActions
             Meter = context.Meter,
             Workflows = context.Workflows.Add(workflow.Slug),
             Token = context.Token,
+            InPlaceOf = context.InPlaceOf,
         };
         try
         {

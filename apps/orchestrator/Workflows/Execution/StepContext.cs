@@ -70,6 +70,9 @@ internal sealed record StepContext
     public ImmutableList<string> Workflows { get; init; } = [];
     public required CancellationToken Token { get; init; }
 
+    /// <summary>The run in whose place this one works: keys of calls and templates name it. Null for its own.</summary>
+    public string? InPlaceOf { get; init; }
+
     public string Of(string key) => $"{Path}/{key}";
 
     public StepContext Inside(string key) => this with { Path = Of(key) };
@@ -83,7 +86,7 @@ internal sealed record StepContext
     /// <param name="now">From the log, so that a resumed run sees the same.</param>
     public WorkflowScope Scope(RunRecord run, DateTimeOffset now)
     {
-        var scope = new WorkflowScope { Inputs = Inputs, RunId = run.Id, Step = Frame.Find, Now = now };
+        var scope = new WorkflowScope { Inputs = Inputs, RunId = InPlaceOf ?? run.Id, Step = Frame.Find, Now = now };
         foreach ((string name, JsonElement value) in Locals) scope = scope.With(name, value);
         return scope;
     }

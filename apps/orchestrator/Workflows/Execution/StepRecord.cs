@@ -31,6 +31,9 @@ internal sealed class StepRecord
     /// <summary>Where its end stands in the log: the order in which steps were done.</summary>
     public long DoneAt { get; set; }
 
+    /// <summary>That it could not undo what it is to undo is in the log.</summary>
+    public bool Told { get; set; }
+
     // Of the attempt under way:
 
     /// <summary>When the next attempt may begin.</summary>

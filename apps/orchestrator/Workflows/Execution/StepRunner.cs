@@ -3,6 +3,7 @@ using System.Text.Json;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
 using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Workflows.Compensations;
 using MultiAgent.Workflows;
 using MultiAgent.Workflows.Steps;
 using MultiAgent.Workflows.Templates;
@@ -42,32 +43,54 @@ internal sealed class StepRunner
         return last;
     }
 
-    /// <summary>Undoes the steps that are done, the last first; false when one could not be undone.</summary>
-    public async Task<bool> CompensateAsync(CancellationToken token)
+    /// <summary>Undoes the steps that are done, the last first; the failure of the last that could not be undone.</summary>
+    /// <param name="only">The one compensation that is to be done, by its path; null for all.</param>
+    /// <param name="token">Fires when the run is abandoned.</param>
+    public async Task<StepFailedException?> CompensateAsync(string? only, CancellationToken token)
     {
-        bool all = true;
+        StepFailedException? failure = null;
         foreach ((Step step, StepContext context, string path, StepRecord record) in _undoable.OrderByDescending(d => d.Record.DoneAt))
         {
             StepContext undoing = context with { Path = path, LogOnly = false, Deadline = null, Meter = null, Token = token };
+            if (only is not null && undoing.Of(step.Compensate!.Id) != only) continue;
             try
             {
                 await StepAsync(step.Compensate!, undoing, undoes: true);
             }
             catch (StepFailedException e)
             {
-                all = false;
+                failure = e;
                 StepRecord failed = _flow.State.At(e.Path);
-                if (failed.Expired) continue;
-                failed.Expired = true;
-                await _flow.Journal.TellAsync(RunEventTypes.CompensationFailed, (path, e), static (json, s) =>
-                {
-                    json.WriteString("step"u8, s.path);
-                    json.WriteString("code"u8, s.e.Code);
-                    json.WriteString("message"u8, s.e.Message);
-                }, Alert(path, e));
+                if (failed.Told) continue;
+                failed.Told = true;
+                await TellAsync(step, undoing, path, record, e, failed);
             }
         }
-        return all;
+        return failure;
+    }
+
+    /// <summary>Tells that a step could not be undone: in the log, to whoever listens, and as a dead letter that waits for somebody to deal with it.</summary>
+    private Task TellAsync(Step step, StepContext context, string path, StepRecord done, StepFailedException e, StepRecord failed)
+    {
+        DateTimeOffset now = _flow.Time.GetUtcNow();
+        UndoInput? undo = _flow.Live.Input.Undo;
+        RunRecord run = _flow.Run;
+        // One that is tried again has its letter already.
+        DeadLetter? letter = undo is not null ? null : new DeadLetter
+        {
+            Id = Ids.New("cdl", now), TenantId = run.TenantId, RunId = run.Id, WorkflowId = run.AgentId, Workflow = run.Agent, WorkflowVersion = run.AgentVersion, Path = path, UndoPath = e.Path,
+            Kind = step.Compensate!.Type, Subject = DeadLetterSubject.Of(step.Compensate, context.Scope(run, failed.StartedAt), done.Output), Code = e.Code, Message = e.Message, Attempts = failed.Attempt, CreatedAt = now, UpdatedAt = now,
+        };
+        string letterId = undo?.DeadLetterId ?? letter!.Id;
+        _metrics.CompensationFailed();
+        return _flow.Journal.TellAsync(RunEventTypes.CompensationFailed, (path, e, letterId), static (json, s) =>
+        {
+            json.WriteString("step"u8, s.path);
+            json.WriteString("undo"u8, s.e.Path);
+            json.WriteString("code"u8, s.e.Code);
+            json.WriteString("message"u8, s.e.Message);
+            json.WriteString("deadLetterId"u8, s.letterId);
+        }, Alert(path, e, letterId, now), letter);
     }
 
     private async Task<(bool Ran, JsonElement? Output)> StepAsync(Step step, StepContext context, bool undoes = false)
@@ -233,19 +256,20 @@ internal sealed class StepRunner
         return (true, null);
     }
 
-    private EventEnvelope Alert(string path, StepFailedException e)
+    private EventEnvelope Alert(string path, StepFailedException e, string letterId, DateTimeOffset now)
     {
-        DateTimeOffset now = _flow.Time.GetUtcNow();
+        RunRecord run = _flow.Run;
+        var failed = new CompensationFailed { RunId = run.Id, TenantId = run.TenantId, Workflow = run.Agent, Step = path, Code = e.Code, Message = e.Message, DeadLetterId = letterId, At = now };
         return new EventEnvelope
         {
             Id = Ids.New("evt", now),
             Subject = Subjects.CompensationFailed,
             Source = OrchestratorModule.ServiceName,
-            TenantId = _flow.Run.TenantId,
-            OrderingKey = _flow.Run.Id,
+            TenantId = run.TenantId,
+            OrderingKey = run.Id,
             Time = now,
-            TraceParent = _flow.Run.TraceParent,
-            Data = JsonSerializer.SerializeToUtf8Bytes(new { runId = _flow.Run.Id, workflow = _flow.Run.Agent, step = path, code = e.Code, message = e.Message }),
+            TraceParent = run.TraceParent,
+            Data = JsonSerializer.SerializeToUtf8Bytes(failed, EventJson.Default.CompensationFailed),
         };
     }
 }

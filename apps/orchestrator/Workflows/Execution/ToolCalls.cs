@@ -18,7 +18,7 @@ internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tool
         if (record.Intended is { Effect: "unsafe" })
             throw new StepException(StepCodes.OutcomeUnknown, "The outcome of the call is unknown: the platform restarted while it was being made, and the tool must not be called twice.", retryable: false);
         // The same for every attempt: one that failed may have had its effect all the same.
-        string key = $"{flow.Run.Id}{path}";
+        string key = $"{context.InPlaceOf ?? flow.Run.Id}{path}";
         ToolEffect effect = tool.EffectOf(parsed);
         var call = new ToolCall($"call_{record.Attempt}", step.Tool, arguments);
         if (record.Intended is null)

@@ -39,10 +39,14 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
             LogOnly = flow.State.Compensating is not null,
             Workflows = [flow.Workflow.Slug],
             Token = token,
+            InPlaceOf = flow.Live.Input.Undo?.RunId,
         };
         try
         {
-            await CompleteAsync(await OutputAsync(root));
+            JsonElement? output = await OutputAsync(root);
+            // Cancelled at the last moment, perhaps: what the log has is gone through without meeting why.
+            if (flow.State.Compensating is { } undoing) await UndoAsync(undoing.Code, undoing.Message);
+            else await CompleteAsync(output);
         }
         catch (ParkedException)
         {
@@ -126,7 +130,14 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
         (code, message) = flow.State.Compensating.Value;
         try
         {
-            bool undone = await steps.CompensateAsync(flow.Live.Abandoned);
+            UndoInput? undo = flow.Live.Input.Undo;
+            StepFailedException? failure = await steps.CompensateAsync(undo?.UndoPath, flow.Live.Abandoned);
+            if (undo is not null)
+            {
+                await EndUndoAsync(undo, failure);
+                return;
+            }
+            bool undone = failure is null;
             await EndAsync(code == Reasons.Requested ? RunStatus.Cancelled : RunStatus.Failed, undone ? code == Reasons.Requested ? code : null : Reasons.CompensationFailed,
                 code == Reasons.Requested ? null : new RunError(code == ErrorCodes.InternalError ? 500 : 422, code, message), null);
         }
@@ -136,13 +147,23 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
         }
     }
 
+    /// <summary>Ends a run that has tried what another could not undo.</summary>
+    private Task EndUndoAsync(UndoInput undo, StepFailedException? failure)
+    {
+        StepRecord tried = flow.State.At(undo.UndoPath);
+        if (failure is null && tried.Status != StepStatus.Completed && tried.Status != StepStatus.Skipped) failure = new StepFailedException(undo.UndoPath, StepCodes.OutcomeUnknown, "The run does not come to the step that is to be undone.");
+        int attempts = tried.Status == StepStatus.New ? 0 : tried.Attempt;
+        return failure is null ? EndAsync(RunStatus.Completed, null, null, tried.Output, attempts)
+            : EndAsync(RunStatus.Failed, Reasons.CompensationFailed, new RunError(422, failure.Code, failure.Message), null, attempts);
+    }
+
     private Task ParkAsync()
     {
         _parked = true;
         return flow.Journal.ParkAsync(new Parking(flow.Waits.WakeAt) { Paused = flow.Live.PauseRequested, Undoing = flow.State.Compensating is not null, Steps = flow.State.Steps, Usage = flow.State.Usage, CostUsd = flow.State.CostUsd });
     }
 
-    private async Task EndAsync(RunStatus status, string? reason, RunError? error, JsonElement? output)
+    private async Task EndAsync(RunStatus status, string? reason, RunError? error, JsonElement? output, int undoAttempts = 0)
     {
         RunRecord end = flow.Run with
         {
@@ -156,7 +177,7 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
             StartedAt = flow.Run.StartedAt ?? flow.Run.CreatedAt,
             EndedAt = services.Time.GetUtcNow(),
         };
-        await flow.Journal.EndAsync(end);
+        await flow.Journal.EndAsync(end, undoAttempts);
         Outcome = new RunOutcome(end, null);
     }
 

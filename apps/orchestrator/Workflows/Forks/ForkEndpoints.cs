@@ -32,6 +32,7 @@ internal static class ForkEndpoints
     {
         if (!Ids.IsValid(id, "run") || await store.FindAsync(http.GetCaller().TenantId, id) is not { } run) return Problems.NotFound("The run");
         if (run.Kind != RunKind.Workflow || run.Status is not (RunStatus.Failed or RunStatus.Cancelled)) return Problems.Conflict("Only a workflow's run that failed or was cancelled can be tried again.");
+        if (run.Surface == RunInput.CompensationSurface) return Undoes();
         return await StartAsync(http, store, engine, workflows, run, new ForkRequest(), cancellationToken);
     }
 
@@ -39,10 +40,13 @@ internal static class ForkEndpoints
     {
         if (!Ids.IsValid(id, "run") || await store.FindAsync(http.GetCaller().TenantId, id) is not { } run) return Problems.NotFound("The run");
         if (run.Kind != RunKind.Workflow) return Problems.Conflict("Only a workflow's run can be forked.");
+        if (run.Surface == RunInput.CompensationSurface) return Undoes();
         if (body.AfterSeq < 1) return Problems.Invalid("afterSeq", "must be the number of an event.");
         if (body.Inputs is { ValueKind: not JsonValueKind.Object }) return Problems.Invalid("inputs", "must be an object.");
         return await StartAsync(http, store, engine, workflows, run, body, cancellationToken);
     }
+
+    private static ProblemHttpResult Undoes() => Problems.Conflict("This run undoes a step of another one. Retry the compensation through its dead letter.");
 
     private static async Task<Results<Accepted<RunView>, ProblemHttpResult>> StartAsync(HttpContext http, IRunStore store, RunEngine engine, IWorkflowSource workflows, RunRecord run, ForkRequest fork, CancellationToken cancellationToken)
     {

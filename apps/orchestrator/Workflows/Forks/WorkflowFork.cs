@@ -53,7 +53,8 @@ internal static class WorkflowFork
         _ => false,
     };
 
-    private static RunEvent? Without(RunEvent e, string member, string requires)
+    /// <summary>The event without a member; null when it lacks another one.</summary>
+    public static RunEvent? Without(RunEvent e, string member, string requires)
     {
         using var document = JsonDocument.Parse(e.Data);
         return document.RootElement.TryGetProperty(requires, out _) ? Write(e, document.RootElement.EnumerateObject().Where(m => m.Name != member).Select(m => (m.Name, m.Value))) : null;

@@ -10,6 +10,9 @@ public static class ServiceHttp
     /// <summary>Header that tells how many milliseconds the caller still waits; believed together with a service token.</summary>
     public const string TimeLimitHeader = "Maap-Time-Limit-Ms";
 
+    /// <summary>Header of an answer that tells the front door which endpoint gave it, by its pattern.</summary>
+    public const string RouteHeader = "Maap-Route";
+
     /// <summary>
     /// Shorter than a stopping service goes on to listen: a connection that was idle since before is given up before the service closes it, so that no
     /// request meets a connection that is being closed.

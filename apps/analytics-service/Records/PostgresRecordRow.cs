@@ -1,15 +1,13 @@
 using System.Text;
 using MultiAgent.Data.Postgres;
 
-namespace MultiAgent.Analytics.Usage;
+namespace MultiAgent.Analytics.Records;
 
 /// <summary>Puts the values of a record, which come in any order, into a row of COPY, which has them in the order of the columns.</summary>
-internal struct PostgresUsageRow(CopyRows rows) : IUsageRow
+internal struct PostgresRecordRow(RecordSchema schema, CopyRows rows) : IRecordRow
 {
-    private static readonly int Count = UsageRecordReader.Columns.Count;
-
     // Where a text lies in _texts, or a number as it is.
-    private readonly Value[] _values = new Value[Count];
+    private readonly Value[] _values = new Value[schema.Columns.Count];
     private byte[] _texts = new byte[2048];
     private int _length;
 
@@ -35,20 +33,21 @@ internal struct PostgresUsageRow(CopyRows rows) : IUsageRow
 
     public readonly void End()
     {
-        rows.BeginRow(Count);
-        for (int i = 0; i < Count; i++)
+        rows.BeginRow(_values.Length);
+        for (int i = 0; i < _values.Length; i++)
         {
             ref readonly Value value = ref _values[i];
-            UsageRecordReader.Kind kind = UsageRecordReader.KindOf(i);
-            if (!value.Given && !UsageRecordReader.IsNumber(i)) rows.Null();
-            else if (kind == UsageRecordReader.Kind.Text)
+            RecordColumn column = schema.Columns[i];
+            RecordKind kind = column.Kind;
+            if (!value.Given && !column.HasZero) rows.Null();
+            else if (kind == RecordKind.Text)
             {
                 // An empty text is none, as in SQLite.
                 if (value.Bytes == 0) rows.Null();
                 else rows.Text(_texts.AsSpan((int)value.Number, value.Bytes));
             }
-            else if (kind == UsageRecordReader.Kind.Boolean) rows.Boolean(value.Number != 0);
-            else if (kind == UsageRecordReader.Kind.Time) rows.Milliseconds(value.Number);
+            else if (kind == RecordKind.Boolean) rows.Boolean(value.Number != 0);
+            else if (kind == RecordKind.Time) rows.Milliseconds(value.Number);
             // Reals are their bits.
             else rows.Int64(value.Number);
         }
