@@ -7,7 +7,7 @@ using MultiAgent.Orchestrator.Runs.Storage;
 namespace MultiAgent.Orchestrator.Worker;
 
 /// <summary>
-/// A fuse in the store of runs, which blows for one run at one of its writes: from then on nothing of this run and of the runs of its agents is stored any
+/// A fuse in the store of runs, which blows for one run at one of its writes: from then on nothing of this run, of the runs of its agents and of theirs is stored any
 /// more by this process. Once the process is gone the database holds what it holds after kill -9 at that moment, and many runs can be brought to their
 /// moments by one process. The moment is in the run's idempotency key, <c>cut:&lt;write&gt;:&lt;how&gt;:…</c>; writes are counted from 1, those of agents' runs included.
 /// </summary>
@@ -20,6 +20,7 @@ internal sealed class Fuse
     public const string BeforeNext = "next";
 
     private readonly ConcurrentDictionary<string, Family> _families = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, string> _roots = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _removed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Writes of a run and its agents that were let through.</summary>
@@ -38,7 +39,9 @@ internal sealed class Fuse
 
     private async Task<T> PassAsync<T>(RunRecord run, Func<Task<T>> write)
     {
-        Family family = _families.GetOrAdd(run.ParentRunId ?? run.Id, static (_, key) => Family.Of(key), run.ParentRunId is null ? run.IdempotencyKey : null);
+        // A parent writes before the runs that it starts.
+        string root = _roots.GetOrAdd(run.Id, run.ParentRunId is { } parent ? _roots.GetValueOrDefault(parent, parent) : run.Id);
+        Family family = _families.GetOrAdd(root, static (_, key) => Family.Of(key), run.ParentRunId is null ? run.IdempotencyKey : null);
         bool last;
         lock (family)
         {

@@ -53,11 +53,15 @@ internal sealed record AgentVariable
 /// <summary>A tool that the agent may use, with settings of that tool.</summary>
 internal sealed record AgentTool
 {
+    public const double LongestSeconds = 300;
+    /// <summary>Of a call that is a run, which may wait for people.</summary>
+    public const double LongestRunSeconds = 31_622_400;
+
     /// <summary>A built-in tool, <c>source.tool</c> of one of the tenant's sources, <c>agent/slug</c> or <c>workflow/slug</c>.</summary>
     public string? Name { get; init; }
     /// <summary><c>http_request</c>: hosts it may call, e.g. <c>api.example.com</c> or <c>*.example.com</c>.</summary>
     public IReadOnlyList<string>? AllowedHosts { get; init; }
-    /// <summary>Seconds that one call may take; the tool's own default when absent.</summary>
+    /// <summary>Seconds that one call may take, at most 300, or 366 days for an agent or a workflow; the tool's own default when absent.</summary>
     public double? TimeoutSeconds { get; init; }
     /// <summary>Which calls a person has to agree to; none when absent.</summary>
     public ToolApproval? Approval { get; init; }

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
+using MultiAgent.Orchestrator.Tools.SubRuns;
 using MultiAgent.Orchestrator.Tools.Sources;
 using NJsonSchema;
 
@@ -124,7 +125,7 @@ internal sealed partial class AgentValidator(ToolRegistry registry, TenantTools 
                     Add($"{member}.name", $"must be one of {string.Join(", ", registry.Names)}, or of the tenant's own: 'source.tool', 'agent/slug', 'workflow/slug'.");
                 else if (!seen.Add(tool.Name)) Add($"{member}.name", $"'{tool.Name}' is there twice.");
                 ApprovalRule.Compile(tool.Approval, (name, problem) => Add($"{member}.approval.{name}", problem));
-                if (tool.TimeoutSeconds is not null) Range($"{member}.timeoutSeconds", tool.TimeoutSeconds, 0.1, 300);
+                if (tool.TimeoutSeconds is not null) Range($"{member}.timeoutSeconds", tool.TimeoutSeconds, 0.1, SubRunTools.IsName(tool.Name ?? "") ? AgentTool.LongestRunSeconds : AgentTool.LongestSeconds);
                 if (tool.Name == HttpRequestTool.ToolName && (tool.AllowedHosts is not { Count: > 0 } hosts || hosts.Count > 50 || hosts.Any(h => !HostPattern.IsValid(h))))
                     Add($"{member}.allowedHosts", "is required: 1 to 50 host names such as 'api.example.com' or '*.example.com', without scheme, port or path.");
             }

@@ -96,7 +96,7 @@ internal sealed class McpRuns(AgentCatalogue agents, WorkflowQueries workflows, 
                 IdempotencyKey = session is null ? null : Key(session, request.JsonRpcRequest.Id.ToString()),
                 RequestHash = session is null ? null : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{name}\n{given}"))),
             });
-            return await AnswerAsync(request, started, target, cancellationToken);
+            return await AnswerAsync(request, started, cancellationToken);
         }
         catch (ToolException e)
         {
@@ -108,14 +108,14 @@ internal sealed class McpRuns(AgentCatalogue agents, WorkflowQueries workflows, 
         }
     }
 
-    private async Task<CallToolResult> AnswerAsync(RequestContext<CallToolRequestParams> request, StartedRun started, SubRunTarget target, CancellationToken cancellationToken)
+    private async Task<CallToolResult> AnswerAsync(RequestContext<CallToolRequestParams> request, StartedRun started, CancellationToken cancellationToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task telling = request.Params!.ProgressToken is { } token ? TellAsync(request.Server, token, started.Run, over.Token) : Task.CompletedTask;
         try
         {
             RunOutcome outcome = await outcomes.WaitAsync(started, cancellationToken) ?? throw new McpException($"The server is stopping. Run {started.Run.Id} goes on at its next start.");
-            ToolResult result = SubRunCalls.Result(outcome, target.What);
+            ToolResult result = SubRunCalls.Result(outcome);
             CallToolResult answer = Text(result.Text, result.IsError);
             if (!result.IsError && outcome.Run.Output is { } output && JsonSerializer.Deserialize<JsonElement>(output) is { ValueKind: JsonValueKind.Object } value) answer.StructuredContent = value;
             return answer;

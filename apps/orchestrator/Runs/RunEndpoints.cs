@@ -12,6 +12,7 @@ using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Runs.Graphs;
+using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Forks;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -37,6 +38,8 @@ internal sealed record RunView
     public JsonElement? Output { get; init; }
     /// <summary>The secret that the run's webhook is signed with, where none was given: shown when the run is started, and not again.</summary>
     public string? WebhookSecret { get; init; }
+    /// <summary>What it waits for now, at most 100; of a single run alone.</summary>
+    public IReadOnlyList<RunWaitView>? Waits { get; init; }
     public required int Steps { get; init; }
     public required UsageView Usage { get; init; }
     public required string RequestId { get; init; }
@@ -80,6 +83,8 @@ internal sealed record RunEventView(long Seq, string Type, DateTimeOffset At, Js
 /// <summary>/api/v1/runs.</summary>
 internal static class RunEndpoints
 {
+    private const int MaxWaits = 100;
+
     public static void MapRuns(this IEndpointRouteBuilder routes)
     {
         RouteGroupBuilder group = routes.MapGroup("/api/v1/runs").WithTags("Runs").RequireScope(Scopes.RunsRead);
@@ -109,8 +114,12 @@ internal static class RunEndpoints
         return TypedResults.Ok(Page<RunView>.From([.. runs.Select(RunView.Of)], page.Limit, r => r.Id));
     }
 
-    private static async Task<Results<Ok<RunView>, ProblemHttpResult>> GetAsync(HttpContext http, IRunStore store, string id) =>
-        await FindAsync(http, store, id) is { } run ? TypedResults.Ok(RunView.Of(run)) : Problems.NotFound("The run");
+    private static async Task<Results<Ok<RunView>, ProblemHttpResult>> GetAsync(HttpContext http, IRunStore store, IRunWaits waits, string id)
+    {
+        if (await FindAsync(http, store, id) is not { } run) return Problems.NotFound("The run");
+        IReadOnlyList<RunWait> open = run.IsFinal ? [] : await waits.OpenAsync(run.TenantId, run.Id, MaxWaits);
+        return TypedResults.Ok(RunView.Of(run) with { Waits = open.Count == 0 ? null : [.. open.Select(RunWaitView.Of)] });
+    }
 
     private static async Task<Results<Ok<Page<RunEventView>>, RunStreamResult, ProblemHttpResult>> EventsAsync(HttpContext http, IRunStore store, RunEngine engine, string id, int? limit, string? cursor)
     {

@@ -29,6 +29,7 @@ internal sealed partial class RunEngine
     private readonly IConcurrencyLimiter _slots;
     private readonly RunServices _services;
     private readonly ToolRunner _tools;
+    private readonly ChildRuns _children;
     private readonly IRunWaits _waits;
     private readonly RunBell _bell;
     private readonly WorkflowExecutions _workflows;
@@ -38,11 +39,12 @@ internal sealed partial class RunEngine
     private readonly CancellationTokenSource _stopped = new();
     private volatile bool _stopping;
 
-    public RunEngine(RunServices services, ToolRunner tools, IRunWaits waits, RunBell bell, WorkflowExecutions workflows, IOptions<RunsOptions> options, IOptions<LimitsOptions> limits, IConcurrencyLimiter slots, ILogger<RunEngine> logger)
+    public RunEngine(RunServices services, ToolRunner tools, ChildRuns children, IRunWaits waits, RunBell bell, WorkflowExecutions workflows, IOptions<RunsOptions> options, IOptions<LimitsOptions> limits, IConcurrencyLimiter slots, ILogger<RunEngine> logger)
     {
         _services = services;
         _slots = slots;
         _tools = tools;
+        _children = children;
         _waits = waits;
         _bell = bell;
         _workflows = workflows;
@@ -148,7 +150,8 @@ internal sealed partial class RunEngine
         return PauseOutcome.Accepted;
     }
 
-    private async ValueTask<IEnumerable<RunRecord>> StepsAsync(RunRecord run) =>
+    /// <summary>Runs that are steps of a run, and have not ended.</summary>
+    public async ValueTask<IEnumerable<RunRecord>> StepsAsync(RunRecord run) =>
         (await _services.Store.ListAsync(run.TenantId, new RunFilter(null, null, null, run.Id), null, MaxSteps)).Where(r => !r.IsFinal);
 
     /// <summary>A run that is stored: live, or with its outcome; with neither when another process works on it.</summary>
@@ -175,7 +178,7 @@ internal sealed partial class RunEngine
         }
         live.TryTake();
         _slots.Take(live.Record.TenantId, live.Record.Id);
-        Work(live, new RunExecution(_services, _tools, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: true);
+        Work(live, new RunExecution(_services, _tools, _children, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: true);
     }
 
     /// <summary>Takes up a run of a workflow, after a crash or because what it waited for has come.</summary>
@@ -236,7 +239,7 @@ internal sealed partial class RunEngine
         var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
         state.Load(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input), live.Input.Messages);
         _slots.Take(live.Record.TenantId, live.Record.Id);
-        Work(live, new RunExecution(_services, _tools, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
+        Work(live, new RunExecution(_services, _tools, _children, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
     }
 
     /// <summary>Takes no more runs, waits for the active ones, and lets go of those that do not end in time.</summary>
@@ -303,7 +306,7 @@ internal sealed partial class RunEngine
             {
                 var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
                 state.Load(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), request.Input.Messages);
-                Work(live, new RunExecution(_services, _tools, live, state, log), resumed: false);
+                Work(live, new RunExecution(_services, _tools, _children, live, state, log), resumed: false);
             }
             return new StartedRun(run.Record, live, null);
         }

@@ -10,6 +10,7 @@ using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Tools;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -17,7 +18,7 @@ namespace MultiAgent.Orchestrator.Runs;
 /// Works a run off: call the model, make the calls it asks for, until it answers or a bound is met. Every step is in the log
 /// before and after it is taken; what belongs to one boundary is one write.
 /// </summary>
-internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveRun live, RunState state, RunLog log) : IRunExecution
+internal sealed class RunExecution(RunServices services, ToolRunner tools, ChildRuns children, LiveRun live, RunState state, RunLog log) : IRunExecution
 {
     /// <summary>Why a run ended whose messages were removed for a newer one's.</summary>
     public const string RolledBack = "rolled_back";
@@ -32,6 +33,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     private readonly ModelTurns _model = new(services, live, state);
     private readonly RunCompaction _compaction = new(services, live, state, log);
     private readonly List<NewMessage> _messages = [];
+    private readonly List<string> _closedWaits = [];
     private readonly RunWriter _writer = new(services, live);
     private ConversationSummary? _summary;
     private CancellationToken _token;
@@ -76,6 +78,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         catch (Exception e) when (_token.IsCancellationRequested && e is OperationCanceledException or ModelException or IOException)
         {
             if (live.Cause is StopCause.Shutdown or StopCause.LeaseLost) throw new OperationCanceledException(_token);
+            // Those that rest are in no call under way that would cancel them.
+            await children.CancelAsync(_run);
             if (live.Cause == StopCause.None) await StopAsync("max_seconds", default);
             else await CancelAsync(live.Cause switch { StopCause.ClientGone => "client_disconnected", StopCause.Superseded => "interrupted", StopCause.RolledBack => RolledBack, _ => "requested" });
         }
@@ -114,7 +118,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     {
         if (!live.PauseRequested || live.Cause != StopCause.None) return false;
         log.Paused();
-        await FlushAsync([], [], new Parking(null) { Paused = true, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        await FlushAsync([], new Parking(null) { Paused = true, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
         return true;
     }
 
@@ -124,11 +128,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
         if (state.CallingMessage is not { } calling) return false;
         await FlushAsync();
         OpenCall[] open = [.. state.Open];
+        foreach (OpenCall unsure in open.Where(o => o.Effect == "unsafe"))
+            Took(unsure.Call, new CallResult("The outcome of this call is unknown: the platform restarted while it was being made. It was not repeated. Check before calling again.", true), $"tool:{unsure.Call.Name}");
         // What a person has agreed to was recorded as intended only then: so it is not asked for again.
-        CallResult[] results = await Task.WhenAll(open.Select(o => o.Effect == "unsafe"
-            ? Task.FromResult(new CallResult("The outcome of this call is unknown: the platform restarted while it was being made. It was not repeated. Check before calling again.", true))
-            : tools.ExecuteAsync(_run, tools.Plan(_agent, o.Call, o.IdempotencyKey), _token)));
-        for (int i = 0; i < open.Length; i++) Took(open[i].Call, results[i], $"tool:{open[i].Call.Name}");
+        await ExecuteAsync([.. open.Where(o => o.Effect != "unsafe").Select(o => tools.Plan(_agent, o.Call, o.IdempotencyKey))]);
         state.Open.Clear();
         if (await DecideAsync()) return true;
         Remember(calling, state.Results);
@@ -235,22 +238,56 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             log.ToolCallIntended(plan.Call, plan.IdempotencyKey, plan.Effect);
             planned.Add(plan);
         }
-        await FlushAsync(waits ?? [], []);
+        await FlushAsync(waits ?? []);
         await ExecuteAsync(planned);
-        if (waits is not null)
-        {
-            await RestAsync();
-            return true;
-        }
+        if (await RestAsync()) return true;
         Remember(calling, state.Results);
         return false;
     }
 
+    /// <summary>Makes calls. Those that are runs which rest are left in <see cref="RunState.Resting"/>.</summary>
     private async Task ExecuteAsync(List<PlannedCall> planned)
     {
-        CallResult[] results = await Task.WhenAll(planned.Select(plan => tools.ExecuteAsync(_run, plan, _token)));
-        // The registry's name: the model's own may be anything.
-        for (int i = 0; i < results.Length; i++) Took(planned[i].Call, results[i], $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}");
+        while (planned.Count > 0)
+        {
+            CallResult[] results = await Task.WhenAll(planned.Select(plan => tools.ExecuteAsync(_run, plan with { ChildRunId = Resting(plan)?.Call.RunId }, _token)));
+            var again = new List<PlannedCall>();
+            var waits = new List<RunWait>();
+            for (int i = 0; i < results.Length; i++)
+            {
+                RestingChild? resting = Resting(planned[i]);
+                if (results[i].Rests is { } rests)
+                {
+                    if (resting is not null) continue;
+                    waits.Add(Await(planned[i], rests));
+                    again.Add(planned[i]);
+                    continue;
+                }
+                if (resting is not null) Close(resting);
+                // The registry's name: the model's own may be anything.
+                Took(planned[i].Call, results[i], $"tool:{planned[i].Tool?.Tool.Name ?? "unknown"}");
+            }
+            if (again.Count > 0) await FlushAsync(waits);
+            // Those whose wait is stored only now are looked at once more: one that has ended in between told nobody.
+            planned = again;
+        }
+    }
+
+    private RestingChild? Resting(PlannedCall plan) => state.Resting.Find(r => r.IdempotencyKey == plan.IdempotencyKey);
+
+    private RunWait Await(PlannedCall plan, RestingCall rests)
+    {
+        DateTimeOffset now = services.Time.GetUtcNow();
+        var child = new RestingChild(plan.IdempotencyKey, Ids.New("wait", now), rests);
+        state.Resting.Add(child);
+        log.ChildRests(plan.Call, child);
+        return new RunWait { Id = child.WaitId, TenantId = _run.TenantId, RunId = _run.Id, Path = plan.IdempotencyKey, Kind = WaitKind.Child, Name = rests.RunId, Title = plan.Tool?.Tool.Name, RequestedAt = now, ExpiresAt = rests.Until };
+    }
+
+    private void Close(RestingChild child)
+    {
+        state.Resting.Remove(child);
+        _closedWaits.Add(child.WaitId);
     }
 
     private void Took(ToolCall call, CallResult result, string step)
@@ -274,17 +311,16 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
     {
         // One that was cancelled while it rested makes no call any more.
         _token.ThrowIfCancellationRequested();
-        if (state.Pending.Count == 0) return false;
+        if (state.Pending.Count == 0) return await RestAsync();
         IReadOnlyList<RunWait> resolved = await services.Waits.ResolvedAsync(_run.TenantId, _run.Id);
         DateTimeOffset now = services.Time.GetUtcNow();
         var planned = new List<PlannedCall>();
-        var closed = new List<string>();
         foreach (PendingCall pending in state.Pending.ToArray())
         {
             WaitResolution? resolution = resolved.FirstOrDefault(w => w.Id == pending.WaitId)?.Resolution;
             if (resolution is null && pending.ExpiresAt > now) continue;
             state.Pending.Remove(pending);
-            closed.Add(pending.WaitId);
+            _closedWaits.Add(pending.WaitId);
             log.ApprovalDecided(pending, resolution);
             if (pending.Allowed(resolution) is not { } allowed)
             {
@@ -296,21 +332,21 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             log.ToolCallIntended(plan.Call, plan.IdempotencyKey, plan.Effect);
             planned.Add(plan);
         }
-        if (closed.Count > 0) await FlushAsync([], closed);
+        if (_closedWaits.Count > 0) await FlushAsync();
         await ExecuteAsync(planned);
-        if (state.Pending.Count == 0) return false;
-        await RestAsync();
-        return true;
+        return await RestAsync();
     }
 
-    /// <summary>Puts the run to rest until somebody decides, or the first question expires.</summary>
-    private Task RestAsync()
+    /// <summary>Puts the run to rest until somebody decides or a run of its calls ends, or the time of one of them is up. False when it waits for nothing.</summary>
+    private async Task<bool> RestAsync()
     {
-        DateTimeOffset wake = state.Pending.Min(p => p.ExpiresAt);
+        if (state.Pending.Count == 0 && state.Resting.Count == 0) return false;
+        DateTimeOffset? wake = state.Pending.Select(p => (DateTimeOffset?)p.ExpiresAt).Concat(state.Resting.Select(r => r.Call.Until)).Min();
         bool paused = live.PauseRequested;
         if (paused) log.Paused();
         else log.Waiting(wake);
-        return FlushAsync([], [], new Parking(wake) { Paused = paused, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        await FlushAsync([], new Parking(wake) { Paused = paused, Steps = state.Steps, Usage = state.Usage, CostUsd = state.CostUsd });
+        return true;
     }
 
     /// <summary>Adds calls and results to the conversation. Stored together: a call without its result would spoil the history.</summary>
@@ -432,19 +468,20 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, LiveR
             _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
         log.Ended(end);
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), RemovesMessages = reason == RolledBack, ClosedWaits = [.. state.Pending.Select(p => p.WaitId)] });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), RemovesMessages = reason == RolledBack, ClosedWaits = [.. _closedWaits, .. state.Pending.Select(p => p.WaitId), .. state.Resting.Select(r => r.WaitId)] });
         _messages.Clear();
         live.Publish(events);
         Outcome = new RunOutcome(end, message);
     }
 
-    private Task FlushAsync() => FlushAsync([], []);
+    private Task FlushAsync() => FlushAsync([]);
 
-    private async Task FlushAsync(IReadOnlyList<RunWait> waits, IReadOnlyList<string> closed, Parking? parks = null)
+    private async Task FlushAsync(IReadOnlyList<RunWait> waits, Parking? parks = null)
     {
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], Waits = waits, ClosedWaits = closed, Parks = parks, Summary = _summary });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], Waits = waits, ClosedWaits = [.. _closedWaits], Parks = parks, Summary = _summary });
         _messages.Clear();
+        _closedWaits.Clear();
         _summary = null;
         live.LastProgress = services.Time.GetTimestamp();
         live.Publish(events);

@@ -109,9 +109,22 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         WriteCall(json, s.result);
     });
 
-    /// <summary>Why a call failed and what it used, where there is something to say.</summary>
+    /// <summary>The run of a call rests, and this one waits for its end.</summary>
+    public void ChildRests(ToolCall call, RestingChild child) => Add(RunEventTypes.WaitRequested, (call, child), static (json, s) =>
+    {
+        json.WriteString("waitId"u8, s.child.WaitId);
+        json.WriteString("kind"u8, WaitNames.Of(WaitKind.Child));
+        json.WriteString("id"u8, s.call.Id);
+        json.WriteString("name"u8, s.call.Name);
+        json.WriteString("idempotencyKey"u8, s.child.IdempotencyKey);
+        json.WriteString("runId"u8, s.child.Call.RunId);
+        if (s.child.Call.Until is { } until) json.WriteString("expiresAt"u8, until);
+    });
+
+    /// <summary>Which run a call was, why it failed and what it used, where there is something to say.</summary>
     public static void WriteCall(Utf8JsonWriter json, in CallResult result)
     {
+        if (result.RunId is not null) json.WriteString("runId"u8, result.RunId);
         if (result.Code is not null) json.WriteString("code"u8, result.Code);
         if (result.CostUsd != 0m || result.Usage != default) WriteUsage(json, result.Usage, result.CostUsd);
     }

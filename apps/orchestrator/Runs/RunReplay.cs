@@ -4,6 +4,7 @@ using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Runs.Approvals;
+using MultiAgent.Orchestrator.Tools;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -50,6 +51,9 @@ internal static class RunReplay
                     break;
                 case RunEventTypes.ToolCallIntended:
                     Intended(state, e.Data);
+                    break;
+                case RunEventTypes.WaitRequested:
+                    Rests(state, e.Data);
                     break;
                 case RunEventTypes.ToolCallCompleted:
                     Completed(state, e.Data);
@@ -115,10 +119,22 @@ internal static class RunReplay
         JsonElement root = document.RootElement;
         string id = root.GetProperty("id").GetString()!, name = root.GetProperty("name").GetString()!;
         // One that a person refused was never open.
-        if (state.Open.FindIndex(o => o.Call.Id == id) is >= 0 and var open) state.Open.RemoveAt(open);
+        if (state.Open.FindIndex(o => o.Call.Id == id) is >= 0 and var open)
+        {
+            state.Resting.RemoveAll(r => r.IdempotencyKey == state.Open[open].IdempotencyKey);
+            state.Open.RemoveAt(open);
+        }
         if (root.TryGetProperty("usage", out JsonElement usage)) state.Spent(Usage(usage), Cost(usage));
         state.Results.Add((new ToolCall(id, name, ""), root.GetProperty("result").GetString()!));
         state.StepNames.Add($"tool:{name}");
+    }
+
+    private static void Rests(RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        JsonElement root = document.RootElement;
+        DateTimeOffset? until = root.TryGetProperty("expiresAt", out JsonElement expires) ? expires.GetDateTimeOffset() : null;
+        state.Resting.Add(new RestingChild(root.GetProperty("idempotencyKey").GetString()!, root.GetProperty("waitId").GetString()!, new RestingCall(root.GetProperty("runId").GetString()!, until)));
     }
 
     private static void Requested(RunState state, byte[] data)

@@ -2,11 +2,15 @@ using MultiAgent.Models;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Approvals;
+using MultiAgent.Orchestrator.Tools;
 
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>A call that was intended and has no result.</summary>
 internal sealed record OpenCall(ToolCall Call, string IdempotencyKey, string Effect);
+
+/// <summary>A call that is a run which rests: this run waits for its end.</summary>
+internal sealed record RestingChild(string IdempotencyKey, string WaitId, RestingCall Call);
 
 /// <summary>What a run knows while it works; after a crash it is built again from the log.</summary>
 internal sealed class RunState
@@ -50,6 +54,9 @@ internal sealed class RunState
 
     /// <summary>Calls of <see cref="CallingMessage"/> that wait for a person.</summary>
     public List<PendingCall> Pending { get; } = [];
+
+    /// <summary>Calls of <see cref="CallingMessage"/> that are runs which rest.</summary>
+    public List<RestingChild> Resting { get; } = [];
 
     /// <summary>Ids of calls whose arguments a person has changed.</summary>
     public HashSet<string> Edited { get; } = new(StringComparer.Ordinal);

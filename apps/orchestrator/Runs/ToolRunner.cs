@@ -13,7 +13,11 @@ using MultiAgent.Orchestrator.Tools.Sources;
 namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>A call as it is going to be made: checked, or with the error that the model gets instead.</summary>
-internal sealed record PlannedCall(ToolCall Call, string IdempotencyKey, BoundTool? Tool, JsonElement Arguments, ToolEffect Effect, string? Error);
+internal sealed record PlannedCall(ToolCall Call, string IdempotencyKey, BoundTool? Tool, JsonElement Arguments, ToolEffect Effect, string? Error)
+{
+    /// <summary>The run that the call is, once it is known from the log.</summary>
+    public string? ChildRunId { get; init; }
+}
 
 /// <summary>The result of a call, for the model.</summary>
 /// <param name="Text">Not longer than <see cref="ToolRunner.MaxResultBytes"/> and a note.</param>
@@ -21,7 +25,9 @@ internal sealed record PlannedCall(ToolCall Call, string IdempotencyKey, BoundTo
 /// <param name="Usage">Tokens of the run that the call was.</param>
 /// <param name="CostUsd">US dollars; null when unknown.</param>
 /// <param name="Code">Of a failure, where it has one; stable.</param>
-internal readonly record struct CallResult(string Text, bool IsError, TokenUsage Usage = default, decimal? CostUsd = 0m, string? Code = null);
+/// <param name="RunId">The run that the call was.</param>
+/// <param name="Rests">There is no result yet: the call is a run that rests.</param>
+internal readonly record struct CallResult(string Text, bool IsError, TokenUsage Usage = default, decimal? CostUsd = 0m, string? Code = null, string? RunId = null, RestingCall? Rests = null);
 
 /// <summary>Checks and makes calls of tools. Whatever goes wrong becomes a result that the model can act on.</summary>
 internal sealed partial class ToolRunner(ToolRegistry registry, TenantTools tools, ToolResults results, RunMetrics metrics, ILogger<ToolRunner> logger)
@@ -53,19 +59,20 @@ internal sealed partial class ToolRunner(ToolRegistry registry, TenantTools tool
         ITool tool = planned.Tool!.Tool;
         using Activity? activity = PlatformTelemetry.Activities.HasListeners() ? PlatformTelemetry.Activities.StartActivity($"execute_tool {tool.Name}") : null;
         activity?.SetTag("gen_ai.operation.name", "execute_tool").SetTag("gen_ai.tool.name", tool.Name).SetTag("gen_ai.tool.call.id", planned.Call.Id).SetTag("gen_ai.tool.type", "function");
-        var context = new ToolContext { TenantId = run.TenantId, RunId = run.Id, Run = run, IdempotencyKey = planned.IdempotencyKey, Settings = planned.Tool.Settings };
+        var context = new ToolContext { TenantId = run.TenantId, RunId = run.Id, Run = run, IdempotencyKey = planned.IdempotencyKey, ChildRunId = planned.ChildRunId, Settings = planned.Tool.Settings };
         try
         {
             ToolResult result = await tool.ExecuteAsync(context, planned.Arguments, cancellationToken);
+            if (result.Rests is not null) return new CallResult("", false, Rests: result.Rests);
             if (result.IsError) activity?.SetStatus(ActivityStatusCode.Error);
             metrics.ToolCalled(tool.MetricName, result.IsError);
-            return new CallResult(await FitAsync(run, tool, planned.IdempotencyKey, result.Text), result.IsError, result.Usage, result.CostUsd);
+            return new CallResult(await FitAsync(run, tool, planned.IdempotencyKey, result.Text), result.IsError, result.Usage, result.CostUsd, RunId: result.RunId);
         }
         catch (ToolException e)
         {
             activity?.SetStatus(ActivityStatusCode.Error);
             metrics.ToolCalled(tool.MetricName, error: true);
-            return new CallResult(Bound(e.Message), true, Code: e.Code);
+            return new CallResult(Bound(e.Message), true, Code: e.Code, RunId: e.RunId);
         }
         catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {

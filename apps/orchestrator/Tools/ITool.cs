@@ -66,6 +66,8 @@ internal sealed record ToolContext
     public required string IdempotencyKey { get; init; }
     /// <summary>The run; null for a call outside of one.</summary>
     public RunRecord? Run { get; init; }
+    /// <summary>The run that an earlier attempt at this call has started, where the log tells it.</summary>
+    public string? ChildRunId { get; init; }
     /// <summary>Whom the run is for: the user who is logged in, or the one that the client names (<c>metadata.user_id</c>, or <c>user</c> of a completion). Null when nobody is named.</summary>
     public string? User => Run is null ? null : RunUser.Of(Run);
     /// <summary>The agent's settings for the tool.</summary>
@@ -85,14 +87,28 @@ internal sealed record ToolResult(string Text)
     /// <summary>US dollars; null when unknown.</summary>
     public decimal? CostUsd { get; init; } = 0m;
 
+    /// <summary>The run that the call was.</summary>
+    public string? RunId { get; init; }
+
+    /// <summary>There is no result yet: the call is a run that rests. Made again with that run, it gives the result, or rests on.</summary>
+    public RestingCall? Rests { get; init; }
+
     public static implicit operator ToolResult(string text) => new(text);
 }
+
+/// <summary>A call that is a run which rests.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="Until">When the call's time is up; null: never.</param>
+internal sealed record RestingCall(string RunId, DateTimeOffset? Until);
 
 /// <summary>A call failed; the message is for the model and holds no secret.</summary>
 internal sealed class ToolException(string message) : Exception(message)
 {
     /// <summary>Stable, where a program may want to tell it from others.</summary>
     public string? Code { get; init; }
+
+    /// <summary>The run that the call was.</summary>
+    public string? RunId { get; init; }
 
     /// <summary>Another attempt may do better.</summary>
     public bool IsTransient { get; init; }

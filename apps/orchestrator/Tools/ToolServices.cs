@@ -57,7 +57,7 @@ internal static class ToolServices
         // Runs call tools, and these tools start runs: the circle is closed when they are first called.
         services.TryAddSingleton(static s => new Lazy<AgentCatalogue>(s.GetRequiredService<AgentCatalogue>));
         services.TryAddSingleton(static s => new Lazy<RunEngine>(s.GetRequiredService<RunEngine>));
-        services.TryAddSingleton(static s => new Lazy<RunOutcomes>(s.GetRequiredService<RunOutcomes>));
+        services.TryAddSingleton<ChildRuns>();
         services.TryAddSingleton<SubRunCalls>();
         services.TryAddSingleton<SubRunTools>();
         return services;

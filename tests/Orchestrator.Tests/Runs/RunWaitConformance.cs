@@ -61,10 +61,13 @@ public abstract class RunWaitConformance : StoreTests
         NewRun run = await AcceptAsync("t1");
         RunWait wait = Wait(run, WaitKind.Human);
         await Stores.Runs.AppendAsync(new RunWrite { Run = run.Record, Events = [RunSamples.Event(3, "w")], Waits = [wait] });
+        Assert.Equal(wait.Id, Assert.Single(await Stores.Waits.OpenAsync("t1", run.Record.Id, 10)).Id);
+        Assert.Empty(await Stores.Waits.OpenAsync("t2", run.Record.Id, 10));
 
         ResolveOutcome[] outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Stores.Waits.ResolveAsync(wait, Yes with { By = $"usr_{i}" })));
 
         Assert.Single(outcomes, ResolveOutcome.Resolved);
+        Assert.Empty(await Stores.Waits.OpenAsync("t1", run.Record.Id, 10));
         Assert.Equal(ResolveOutcome.NotOpen, await Stores.Waits.ResolveAsync(wait with { TenantId = "t2" }, Yes));
     }
 
@@ -230,11 +233,13 @@ public abstract class RunWaitConformance : StoreTests
     };
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteRunWaitTests : RunWaitConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresRunWaitTests : RunWaitConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

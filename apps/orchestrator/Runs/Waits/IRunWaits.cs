@@ -13,6 +13,9 @@ internal interface IRunWaits
     /// <summary>Waits for people, newest first.</summary>
     ValueTask<IReadOnlyList<RunWait>> ListHumanAsync(string tenantId, WaitFilter filter, string? beforeId, int limit);
 
+    /// <summary>What a run waits for now, oldest first.</summary>
+    ValueTask<IReadOnlyList<RunWait>> OpenAsync(string tenantId, string runId, int limit);
+
     /// <summary>Waits of a run that were resolved and that its log does not have yet, oldest first.</summary>
     ValueTask<IReadOnlyList<RunWait>> ResolvedAsync(string tenantId, string runId);
 

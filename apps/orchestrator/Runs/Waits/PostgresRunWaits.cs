@@ -36,6 +36,9 @@ internal sealed class PostgresRunWaits([FromKeyedServices(OrchestratorModule.Ser
         .Sql(Select + "WHERE tenant_id = $1 AND kind = 'human' AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR run_id IN (" + Family + ")) AND ($4::text IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
             tenantId, filter.State is { } state ? WaitNames.Of(state) : null, PostgresText.Storable(filter.RunId), PostgresText.Storable(beforeId), limit).ListAsync(Read));
 
+    public async ValueTask<IReadOnlyList<RunWait>> OpenAsync(string tenantId, string runId, int limit) => await database.ReadAsync(tenantId, session =>
+        session.Sql(Select + "WHERE run_id = $1 AND tenant_id = $2 AND state = 'open' ORDER BY id LIMIT $3", runId, tenantId, limit).ListAsync(Read));
+
     public async ValueTask<IReadOnlyList<RunWait>> ResolvedAsync(string tenantId, string runId) => await database.ReadAsync(tenantId, session =>
         session.Sql(Select + "WHERE run_id = $1 AND tenant_id = $2 AND state = 'resolved' ORDER BY id", runId, tenantId).ListAsync(Read));
 

@@ -29,6 +29,9 @@ internal sealed class SqliteRunWaits([FromKeyedServices(OrchestratorModule.Servi
         .Prepare(Select + "WHERE tenant_id = ?1 AND kind = 'human' AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR run_id IN (" + Family + ")) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5")
         .Bind(1, tenantId).Bind(2, filter.State is { } state ? WaitNames.Of(state) : null).Bind(3, filter.RunId).Bind(4, beforeId).Bind(5, limit))));
 
+    public ValueTask<IReadOnlyList<RunWait>> OpenAsync(string tenantId, string runId, int limit) => new(database.Read(session => All(session
+        .Prepare(Select + "WHERE run_id = ?1 AND tenant_id = ?2 AND state = 'open' ORDER BY id LIMIT ?3").Bind(1, runId).Bind(2, tenantId).Bind(3, limit))));
+
     public ValueTask<IReadOnlyList<RunWait>> ResolvedAsync(string tenantId, string runId) => new(database.Read(session => All(session
         .Prepare(Select + "WHERE run_id = ?1 AND tenant_id = ?2 AND state = 'resolved' ORDER BY id").Bind(1, runId).Bind(2, tenantId))));
 

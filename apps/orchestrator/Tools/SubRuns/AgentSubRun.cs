@@ -39,8 +39,8 @@ internal sealed class AgentSubRun(string name, string reference, CompiledAgent a
         return calls.AgentAsync(tenantId, reference, arguments.GetProperty("message").GetString()!, variables, cancellationToken);
     }
 
-    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) =>
-        await calls.RunAsync(context, await TargetAsync(context.TenantId, arguments, cancellationToken), cancellationToken);
+    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) =>
+        calls.RunAsync(context, () => TargetAsync(context.TenantId, arguments, cancellationToken), cancellationToken);
 
     private static string Schema(CompiledAgent agent)
     {

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Options;
 using MultiAgent.Contracts;
-using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Runs;
@@ -14,69 +13,76 @@ namespace MultiAgent.Orchestrator.Tools.SubRuns;
 /// <param name="Agent">The agent; null when it is a workflow.</param>
 /// <param name="Workflow">The workflow; null when it is an agent.</param>
 /// <param name="Input">What it is asked.</param>
-/// <param name="What">Its name in messages.</param>
-internal sealed record SubRunTarget(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input, string What);
+internal sealed record SubRunTarget(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input);
 
 /// <summary>
 /// Runs that an agent's calls start. The key of such a run follows from the call, so that after a crash the same one is found again and not a second one started; it is
-/// cancelled with the run that asked for it.
+/// cancelled with the run that asked for it. While it rests, so does the run that asked.
 /// </summary>
-internal sealed class SubRunCalls(Lazy<RunEngine> engine, Lazy<RunOutcomes> outcomes, Lazy<AgentCatalogue> agents, IWorkflowSource workflows, IRunStore store, IOptions<RunsOptions> options, TimeProvider time)
+internal sealed class SubRunCalls(Lazy<RunEngine> engine, ChildRuns children, Lazy<AgentCatalogue> agents, IWorkflowSource workflows, IRunStore store, IOptions<RunsOptions> options, TimeProvider time)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     /// <exception cref="ToolException">There is no such agent, or the variables are wrong.</exception>
     public async Task<SubRunTarget> AgentAsync(string tenantId, string reference, string message, IReadOnlyDictionary<string, JsonElement>? variables, CancellationToken cancellationToken)
     {
         CompiledAgent agent = await agents.Value.FindAsync(tenantId, reference, cancellationToken) ?? throw new ToolException($"There is no agent '{reference}' any more.");
         if (agent.Instructions.Check(variables) is { Count: > 0 } wrong) throw new ToolException($"The variables do not fit: {string.Join(" ", wrong)}");
-        return new SubRunTarget(agent, null, new RunInput { Message = message, MessageId = Ids.New("msg", time), Variables = variables, Stream = false }, $"agent '{reference}'");
+        return new SubRunTarget(agent, null, new RunInput { Message = message, MessageId = Ids.New("msg", time), Variables = variables, Stream = false });
     }
 
     /// <exception cref="ToolException">There is no such workflow.</exception>
     public async Task<SubRunTarget> WorkflowAsync(string tenantId, string slug, string? selector, JsonElement inputs, CancellationToken cancellationToken)
     {
         WorkflowVersion workflow = await workflows.FindAsync(tenantId, slug, selector, cancellationToken) ?? throw new ToolException($"There is no workflow '{slug}' any more.");
-        return new SubRunTarget(null, workflow, new RunInput { Inputs = inputs, Stream = false }, $"workflow '{slug}'");
+        return new SubRunTarget(null, workflow, new RunInput { Inputs = inputs, Stream = false });
     }
 
-    /// <summary>Makes the call of a run's.</summary>
-    public async Task<ToolResult> RunAsync(ToolContext context, SubRunTarget target, CancellationToken cancellationToken)
+    /// <summary>Makes the call of a run's: waits for the end of the run that it starts, unless that rests.</summary>
+    /// <param name="context">The call.</param>
+    /// <param name="target">What is to be run, asked for when nothing has been started yet.</param>
+    /// <param name="cancellationToken">Cancels the run too.</param>
+    public async Task<ToolResult> RunAsync(ToolContext context, Func<Task<SubRunTarget>> target, CancellationToken cancellationToken)
     {
         if (context.Run is not { } parent) throw new ToolException("Agents and workflows are called as tools inside of runs only. Start a run of its own instead.");
-        await CheckDepthAsync(parent);
-        using var timeout = new CancellationTokenSource(context.Settings.TimeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan, time);
+        // Another process, or the next start, goes on with an abandoned run and with what it waits for.
+        CancellationToken abandoned = engine.Value.Find(parent.TenantId, parent.Id)?.Abandoned ?? new CancellationToken(true);
+        StartedRun started = context.ChildRunId is { } id ? await FindAsync(parent, id, abandoned) : await StartAsync(context, parent, await target(), abandoned, cancellationToken);
+        DateTimeOffset? until = context.Settings.TimeoutSeconds is { } seconds ? started.Run.CreatedAt.AddSeconds(seconds) : null;
+        TimeSpan left = until - time.GetUtcNow() ?? Timeout.InfiniteTimeSpan;
+        using CancellationTokenSource timeout = LongCancellation.After(until is not null && left < TimeSpan.Zero ? TimeSpan.Zero : left, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
-        StartedRun? started = null;
         try
         {
-            started = await StartAsync(new RunRequest
-            {
-                Agent = target.Agent,
-                Workflow = target.Workflow,
-                Caller = new Caller { TenantId = parent.TenantId, TenantSlug = "", UserId = parent.UserId, ApiKeyId = parent.ApiKeyId, Scopes = Scopes.None },
-                Surface = RunInput.StepSurface,
-                ParentRunId = parent.Id,
-                Input = target.Input,
-                RequestId = parent.RequestId,
-                IdempotencyKey = $"tool:{context.IdempotencyKey}",
-                RequestHash = "tool",
-                // Whom it is for, above all.
-                Metadata = parent.Metadata,
-            }, limit.Token);
-            RunOutcome? outcome = await outcomes.Value.WaitAsync(started, limit.Token);
-            // The process stops: the next one asks again, and finds the same run.
-            if (outcome is null) await Task.Delay(Timeout.InfiniteTimeSpan, limit.Token);
-            return Result(outcome!, target.What);
+            RunOutcome outcome = await children.EndOrRestAsync(started, abandoned, limit.Token);
+            if (!outcome.Run.IsResting) return Result(outcome);
+            limit.Token.ThrowIfCancellationRequested();
+            return new ToolResult("") { Rests = new RestingCall(started.Run.Id, until) };
         }
         catch (OperationCanceledException)
         {
-            if (started is not null && !IsAbandoned(parent)) await engine.Value.CancelAsync(parent.TenantId, started.Run.Id, StopCause.Requested);
-            if (cancellationToken.IsCancellationRequested) throw;
-            throw new ToolException($"The run of {target.What} took longer than {context.Settings.TimeoutSeconds:0.#} s and was cancelled.") { Code = ToolErrorCodes.Timeout };
+            // The run's own token fires next: no result of this call is to be told.
+            if (abandoned.IsCancellationRequested) await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+            await engine.Value.CancelAsync(parent.TenantId, started.Run.Id, StopCause.Requested);
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new ToolException($"The run of {What(started.Run)} took longer than {context.Settings.TimeoutSeconds:0.#} s and was cancelled.") { Code = ToolErrorCodes.Timeout, RunId = started.Run.Id };
         }
     }
+
+    private async Task<StartedRun> StartAsync(ToolContext context, RunRecord parent, SubRunTarget target, CancellationToken abandoned, CancellationToken cancellationToken)
+    {
+        await CheckDepthAsync(parent);
+        try
+        {
+            return await children.StartAsync(parent, new ChildRun(target.Agent, target.Workflow, target.Input, $"tool:{context.IdempotencyKey}", "tool"), abandoned, cancellationToken);
+        }
+        catch (ApiException e)
+        {
+            throw new ToolException(e.Message) { Code = e.Code };
+        }
+    }
+
+    // Found whatever was asked of this call: one that is to be cancelled has its run cancelled.
+    private async Task<StartedRun> FindAsync(RunRecord parent, string runId, CancellationToken abandoned) =>
+        await children.FindAsync(parent.TenantId, runId, abandoned, abandoned) ?? throw new ToolException("The run of this call is gone.");
 
     private async Task CheckDepthAsync(RunRecord parent)
     {
@@ -86,37 +92,15 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, Lazy<RunOutcomes> outc
             throw new ToolException($"Runs start runs {options.Value.MaxSubRunDepth} deep at most, and this one is that deep. Do the task yourself.") { Code = ToolErrorCodes.RunDepthExceeded };
     }
 
-    /// <summary>A database that is away for a while is waited for, and so is the run after a crash until it is taken up.</summary>
-    private async Task<StartedRun> StartAsync(RunRequest request, CancellationToken cancellationToken)
-    {
-        long begun = time.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return await engine.Value.StartAsync(request);
-            }
-            catch (Exception e) when (e is OverloadedException or StorageUnavailableException or ApiException { Status: 429 or 503 } && time.GetElapsedTime(begun) < Patience)
-            {
-                await Task.Delay(Pause, time, cancellationToken);
-            }
-            catch (ApiException e)
-            {
-                throw new ToolException(e.Message) { Code = e.Code };
-            }
-        }
-    }
-
-    // Another process, or the next start, goes on with the run and with what it waits for.
-    private bool IsAbandoned(RunRecord parent) => engine.Value.Find(parent.TenantId, parent.Id) is not { } live || live.Abandoned.IsCancellationRequested;
+    private static string What(RunRecord run) => $"{RunKindNames.Of(run.Kind)} '{run.Agent}'";
 
     /// <summary>What a run that has ended gives whoever asked for it.</summary>
-    public static ToolResult Result(RunOutcome outcome, string what)
+    public static ToolResult Result(RunOutcome outcome)
     {
         RunRecord run = outcome.Run;
         string text = run.Status == RunStatus.Completed
             ? run.Kind == RunKind.Workflow ? Encoding.UTF8.GetString(run.Output ?? "null"u8.ToArray()) : outcome.Message is { } message ? Encoding.UTF8.GetString(message.Text.Span) : ""
-            : run.Error is { } error ? $"The run of {what} failed ({error.Code}): {error.Message}" : $"The run of {what} ended as {RunStatusNames.Of(run.Status)}{(run.Reason is null ? "" : $" ({run.Reason})")}.";
-        return new ToolResult(text) { IsError = run.Status != RunStatus.Completed, Usage = run.Usage, CostUsd = run.CostUsd };
+            : run.Error is { } error ? $"The run of {What(run)} failed ({error.Code}): {error.Message}" : $"The run of {What(run)} ended as {RunStatusNames.Of(run.Status)}{(run.Reason is null ? "" : $" ({run.Reason})")}.";
+        return new ToolResult(text) { IsError = run.Status != RunStatus.Completed, Usage = run.Usage, CostUsd = run.CostUsd, RunId = run.Id };
     }
 }

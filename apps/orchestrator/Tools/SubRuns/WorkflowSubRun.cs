@@ -26,6 +26,6 @@ internal sealed class WorkflowSubRun(string name, string slug, string? selector,
 
     public Task<SubRunTarget> TargetAsync(string tenantId, JsonElement arguments, CancellationToken cancellationToken) => calls.WorkflowAsync(tenantId, slug, selector, arguments, cancellationToken);
 
-    public async Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) =>
-        await calls.RunAsync(context, await TargetAsync(context.TenantId, arguments, cancellationToken), cancellationToken);
+    public Task<ToolResult> ExecuteAsync(ToolContext context, JsonElement arguments, CancellationToken cancellationToken) =>
+        calls.RunAsync(context, () => TargetAsync(context.TenantId, arguments, cancellationToken), cancellationToken);
 }

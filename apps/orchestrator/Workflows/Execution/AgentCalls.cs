@@ -1,8 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using MultiAgent.Contracts;
-using MultiAgent.Contracts.Identity;
-using MultiAgent.Hosting.Errors;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Runs;
@@ -14,11 +12,8 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Agents that answer for a workflow. Each answer is a run of its own, whose key follows from the place: after a crash the same run is found again, and
 /// goes on from its own log.
 /// </summary>
-internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, RunServices services, AgentCatalogue agents)
+internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, ChildRuns children, RunServices services, AgentCatalogue agents)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     /// <summary>What an agent answers: text, or the value that its response format gives.</summary>
     /// <param name="path">The place; its answer is asked for once.</param>
     /// <param name="context">Of the step.</param>
@@ -68,24 +63,14 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
             ?? throw new StepException(StepCodes.AgentNotFound, $"There is no agent '{target}'.", retryable: false);
         // Its place must be known before it is begun.
         await flow.Journal.FlushAsync();
-        StartedRun started = await PatientlyAsync(async () => await engine.StartAsync(new RunRequest
+        var input = new RunInput
         {
-            Caller = new Caller { TenantId = flow.Run.TenantId, TenantSlug = "", UserId = flow.Run.UserId, ApiKeyId = flow.Run.ApiKeyId, Scopes = Scopes.None },
-            Agent = agent,
-            Surface = RunInput.StepSurface,
-            ParentRunId = flow.Run.Id,
-            Input = new RunInput
-            {
-                Message = message,
-                MessageId = Ids.New("msg", services.Time),
-                Variables = variables is { ValueKind: JsonValueKind.Object } values ? values.EnumerateObject().ToDictionary(v => v.Name, v => v.Value) : null,
-                Stream = false,
-            },
-            RequestId = flow.Run.RequestId,
-            IdempotencyKey = $"step:{flow.Run.Id}{path}:{record.Attempt}",
-            RequestHash = "step",
-            Metadata = flow.Run.Metadata,
-        }), cancellationToken);
+            Message = message,
+            MessageId = Ids.New("msg", services.Time),
+            Variables = variables is { ValueKind: JsonValueKind.Object } values ? values.EnumerateObject().ToDictionary(v => v.Name, v => v.Value) : null,
+            Stream = false,
+        };
+        StartedRun started = await children.StartAsync(flow.Run, new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step"), flow.Live.Abandoned, cancellationToken);
         record.ChildRunId = started.Run.Id;
         await flow.Journal.AppendAsync(RunEventTypes.ChildStarted, path, (started.Run, target), static (json, s) =>
         {
@@ -95,11 +80,8 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
         return started;
     }
 
-    private async Task<StartedRun> FindAsync(string runId, CancellationToken cancellationToken)
-    {
-        RunRecord run = await PatientlyAsync(async () => await services.Store.FindAsync(flow.Run.TenantId, runId), cancellationToken) ?? throw new StepException(StepCodes.AgentFailed, $"The run {runId} of the step is gone.");
-        return await PatientlyAsync(async () => await engine.LookAsync(run), cancellationToken);
-    }
+    private async Task<StartedRun> FindAsync(string runId, CancellationToken cancellationToken) =>
+        await children.FindAsync(flow.Run.TenantId, runId, flow.Live.Abandoned, cancellationToken) ?? throw new StepException(StepCodes.AgentFailed, $"The run {runId} of the step is gone.");
 
     /// <summary>Waits for the end of a run, in whichever process it is, and rests while it does; cancels it when the step is.</summary>
     private async Task<RunRecord> OutcomeAsync(StartedRun started, string path, StepRecord record, StepContext context)
@@ -109,13 +91,10 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
         {
             while (true)
             {
-                if (started.Outcome is { } known) return known.Run;
-                if (started.Live is { } live && await live.Outcome.WaitAsync(cancellationToken) is { } outcome) return outcome.Run;
-                flow.Live.Abandoned.ThrowIfCancellationRequested();
+                RunOutcome outcome = await children.EndOrRestAsync(started, flow.Live.Abandoned, cancellationToken);
+                if (!outcome.Run.IsResting) return outcome.Run;
+                await waiting.ChildAsync(outcome.Run, context, path, record);
                 started = await FindAsync(started.Run.Id, cancellationToken);
-                if (started is not { Outcome: null, Live: null }) continue;
-                if (started.Run.IsResting) await waiting.ChildAsync(started.Run, context, path, record);
-                else await Task.Delay(Pause, services.Time, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (!flow.Live.Abandoned.IsCancellationRequested)
@@ -149,24 +128,6 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, R
             RunLog.WriteUsage(json, s.end.Usage, s.end.CostUsd);
         });
         return answer;
-    }
-
-    /// <summary>A database that is away for a while is waited for: the run was accepted.</summary>
-    private async Task<T> PatientlyAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
-    {
-        long begun = services.Time.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return await call();
-            }
-            catch (Exception e) when (e is OverloadedException or StorageUnavailableException or ApiException { Status: 429 or 503 } && services.Time.GetElapsedTime(begun) < Patience)
-            {
-                flow.Live.Abandoned.ThrowIfCancellationRequested();
-                await Task.Delay(Pause, services.Time, cancellationToken);
-            }
-        }
     }
 
     private async Task<JsonElement> AnswerAsync(RunRecord end)

@@ -5,7 +5,7 @@ using MultiAgent.Orchestrator.Runs.Waits;
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
 /// <summary>Makes what executes a workflow.</summary>
-internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits)
+internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits, ChildRuns children)
 {
     /// <param name="engine">Runs the agents of its steps.</param>
     /// <param name="live">The run.</param>
@@ -22,8 +22,8 @@ internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools,
     {
         var journal = new FlowJournal(services, live, log);
         var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time);
-        var children = new AgentCalls(flow, new Waiting(flow), engine, services, agents);
-        var steps = new StepRunner(flow, children, new ToolCalls(flow, services, tools), workflows, services.Metrics);
+        var answers = new AgentCalls(flow, new Waiting(flow), engine, children, services, agents);
+        var steps = new StepRunner(flow, answers, new ToolCalls(flow, services, tools), workflows, services.Metrics);
         return new WorkflowExecution(services, flow, steps);
     }
 }

@@ -29,9 +29,14 @@ internal static class ExampleWorld
     /// <summary>Files of <c>examples/patterns</c>.</summary>
     public static IReadOnlyList<string> Patterns { get; } = Directory.GetFiles(Repository.At("examples/patterns"), "*.yaml");
 
-    /// <summary>Makes workflows of the patterns, which no tenant has from the beginning.</summary>
+    /// <summary>Makes workflows of the patterns and the agents that only they need, which no tenant has from the beginning.</summary>
     public static async Task AddPatternsAsync(HttpClient client)
     {
+        foreach (string agent in Directory.GetFiles(Repository.At("examples/agents"), "*.json"))
+        {
+            (int status, JsonElement body, _) = await client.PostJsonAsync("/api/v1/agents", await File.ReadAllTextAsync(agent));
+            Assert.True(status == 201, $"{agent}: {body}");
+        }
         foreach (string pattern in Patterns)
         {
             (int status, JsonElement body, _) = await WorkflowEndpointsTests.Send(client, HttpMethod.Post, "", await File.ReadAllTextAsync(pattern));

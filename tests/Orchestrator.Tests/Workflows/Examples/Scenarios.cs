@@ -195,6 +195,12 @@ internal static class Scenarios
             Output = """{"digest":"All of it burns."}""",
             Agents = 4, Steps = 7,
         },
+        new("a supervisor asks two", "supervisor")
+        {
+            Inputs = """{"request": "When may I come, and how do I greet?"}""",
+            Output = """{"answer":"We open at nine. Hi!"}""",
+            Agents = 1, Steps = 1,
+        },
         new("a plan that is changed", "plan-and-execute")
         {
             Inputs = """{"goal": "Mend the lamp"}""",

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 using MultiAgent.Orchestrator.Tests.Support;
+using FakeProvider = MultiAgent.Testing.FakeProvider;
 
 namespace MultiAgent.Orchestrator.Tests.Workflows.Examples;
 
@@ -45,15 +47,42 @@ internal static class ScriptedModel
     ];
 
     /// <summary>The answer to the last message of a conversation; null: the provider refuses the request.</summary>
-    public static string? Answer(JsonElement messages)
+    public static FakeAnswer? Answer(JsonElement messages)
     {
         string system = messages[0].GetProperty("role").GetString() == "system" ? messages[0].GetProperty("content").GetString()! : "";
-        if (system.StartsWith("Extract what the text says", StringComparison.Ordinal)) return Extracted;
-        string asked = messages[messages.GetArrayLength() - 1].GetProperty("content").GetString()!;
+        if (system.StartsWith("Extract what the text says", StringComparison.Ordinal)) return FakeAnswer.Says(Extracted);
+        JsonElement last = messages[messages.GetArrayLength() - 1];
+        string asked = last.GetProperty("content").GetString()!;
+        if (system.StartsWith("You supervise", StringComparison.Ordinal))
+            return last.GetProperty("role").GetString() != "tool" ? new FakeAnswer { Calls = [("ask_1", "agent__support", """{"message":"When do you open?"}"""), ("ask_2", "agent__assistant", """{"message":"Make this shorter: Good morning!"}""")] }
+                : FakeAnswer.Says(string.Join(' ', messages.EnumerateArray().Where(m => m.GetProperty("role").GetString() == "tool").OrderBy(m => m.GetProperty("tool_call_id").GetString(), StringComparer.Ordinal).Select(m => m.GetProperty("content").GetString())));
         string says = Script.FirstOrDefault(s => s.Holds.All(h => asked.Contains(h, StringComparison.Ordinal))).Says ?? "Hello there.";
-        return says == "!" ? null : says;
+        return says == "!" ? null : FakeAnswer.Says(says);
     }
 
-    public static void AnswerAsScripted(this FakeDispatcher model) => model.Default = static (request, _) => Task.FromResult(Answer(request.Body.GetProperty("messages")) is { } text
-        ? FakeAnswer.Says(text) : new FakeAnswer { Status = 400, ErrorBody = """{"error":{"message":"Not with this light."}}""" });
+    public static void AnswerAsScripted(this FakeDispatcher model) => model.Default = static (request, _) => Task.FromResult(
+        Answer(request.Body.GetProperty("messages")) ?? new FakeAnswer { Status = 400, ErrorBody = """{"error":{"message":"Not with this light."}}""" });
+
+    /// <summary>The same from a provider over HTTP.</summary>
+    public static Task AnswerAsync(HttpContext http, JsonElement request) => Answer(request.GetProperty("messages")) switch
+    {
+        null => FakeProvider.Error(400)(http),
+        { Calls.Length: > 0 } calling => http.Response.WriteAsJsonAsync(new
+        {
+            id = "chatcmpl-1",
+            @object = "chat.completion",
+            created = 1700000000,
+            model = request.GetProperty("model").GetString(),
+            choices = new[]
+            {
+                new
+                {
+                    index = 0, finish_reason = "tool_calls",
+                    message = new { role = "assistant", content = (string?)null, tool_calls = calling.Calls.Select(c => new { id = c.Id, type = "function", function = new { name = c.Name, arguments = c.Arguments } }) },
+                },
+            },
+            usage = new { prompt_tokens = 11, completion_tokens = 7, total_tokens = 18 },
+        }),
+        { } answer => FakeProvider.AnswerAsync(http, string.Concat(answer.Pieces)),
+    };
 }
