@@ -29,7 +29,8 @@ public sealed class RunningPlatform : IAsyncLifetime
         _data.Dispose();
     }
 
-    private static async Task BehaveAsync(HttpContext context)
+    /// <summary>How the models of the provider behave.</summary>
+    public static async Task BehaveAsync(HttpContext context)
     {
         JsonElement request = await FakeProvider.ReadAsync(context);
         bool stream = request.TryGetProperty("stream", out JsonElement s) && s.ValueKind == JsonValueKind.True;

@@ -13,9 +13,12 @@ public sealed class ProtocolClientTests(RunningPlatform platform)
     [Theory]
     [InlineData("a2a.mjs", 8)]
     [InlineData("mcp.mjs", 7)]
-    public async Task NpmClient_InEveryCheck_Succeeds(string script, int least)
+    public Task NpmClient_InEveryCheck_Succeeds(string script, int least) => CheckAsync(script, platform.Process.Url, least);
+
+    /// <summary>Runs a client's checks against a platform with the agents <c>helper</c> and <c>endless</c>.</summary>
+    internal static async Task CheckAsync(string script, Uri url, int least)
     {
-        using Process process = Start([script, platform.Process.Url.AbsoluteUri, PlatformEnvironment.Key, "helper", "endless"]);
+        using Process process = Start([script, url.AbsoluteUri, PlatformEnvironment.Key, "helper", "endless"]);
         try
         {
             Task<string> errors = process.StandardError.ReadToEndAsync();

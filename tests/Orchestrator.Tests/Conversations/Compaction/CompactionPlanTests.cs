@@ -4,6 +4,7 @@ using MultiAgent.Orchestrator.Conversations.Compaction;
 namespace MultiAgent.Orchestrator.Tests.Conversations.Compaction;
 
 /// <summary>Which messages a summary takes the place of.</summary>
+[Trait("Database", "once")]
 public sealed class CompactionPlanTests
 {
     [Theory]

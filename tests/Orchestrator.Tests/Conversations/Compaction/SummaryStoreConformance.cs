@@ -76,11 +76,13 @@ public abstract class SummaryStoreConformance : StoreTests
     }
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteSummaryStoreTests : SummaryStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresSummaryStoreTests : SummaryStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();
