@@ -29,9 +29,12 @@ internal static class RouteTable
         new("orchestrator", "runs") { Unlimited = true, Exact = true },
         new("orchestrator", "runs/{id}/events") { Unlimited = true, Exact = true },
         new("orchestrator", "approvals"),
+        new("orchestrator", "compensations"),
         new("orchestrator", "events"),
         new("orchestrator", "hooks") { Anonymous = true },
         new("orchestrator", "conversations"),
+        // As long as a model takes.
+        new("orchestrator", "conversations/{id}/compact") { Unlimited = true, Exact = true },
         new("orchestrator", "messages"),
         new("orchestrator", "memories"),
         new("orchestrator", "feedback"),
@@ -39,8 +42,8 @@ internal static class RouteTable
         new("orchestrator", "schedules"),
         new("orchestrator", "/v1/responses") { Unlimited = true },
         // An MCP session's stream and a task's stream are open as long as their reader likes.
-        new("orchestrator", "mcp") { Unlimited = true, AtRoot = true },
-        new("orchestrator", "a2a") { Unlimited = true, AtRoot = true },
+        new("orchestrator", "/mcp") { Unlimited = true },
+        new("orchestrator", "/a2a") { Unlimited = true },
         new("tenant-service", "auth") { Anonymous = true },
         new("tenant-service", "me"),
         new("tenant-service", "users"),
@@ -62,9 +65,6 @@ internal static class RouteTable
         public bool Exact { get; init; }
 
         public bool Anonymous { get; init; }
-
-        /// <summary>Not below <c>/api/v1</c>.</summary>
-        public bool AtRoot { get; init; }
     }
 
     /// <summary>First segments below <c>/api/v1</c>, with their service.</summary>
