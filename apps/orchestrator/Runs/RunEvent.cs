@@ -54,6 +54,10 @@ internal static class RunEventTypes
     public const string WaitRequested = "wait.requested";
     public const string WaitResolved = "wait.resolved";
     public const string WaitExpired = "wait.expired";
+    /// <summary>What a place of a workflow has seen of the blackboard: its version.</summary>
+    public const string BlackboardRead = "blackboard.read";
+    /// <summary>An agent or a step has written to the blackboard.</summary>
+    public const string BlackboardWritten = "blackboard.written";
     /// <summary>The workflow has failed, and what its steps did is being undone.</summary>
     public const string Compensating = "run.compensating";
     /// <summary>A step could not be undone.</summary>

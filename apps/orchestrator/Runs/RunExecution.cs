@@ -287,6 +287,7 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
             Triggered(guarded, call.Id);
             result = guarded.Blocked is null ? result with { Text = guarded.Text } : new CallResult("The call was made; a guardrail of this agent keeps its result from you.", true);
         }
+        if (result.Written is { } written) log.BlackboardWritten(call, written);
         log.ToolCallCompleted(call, result);
         state.Spent(result.Usage, result.CostUsd);
         state.Results.Add((call, result.Text));

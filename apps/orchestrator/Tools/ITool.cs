@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Runs;
 
 namespace MultiAgent.Orchestrator.Tools;
@@ -89,6 +90,9 @@ internal sealed record ToolResult(string Text)
 
     /// <summary>The run that the call was.</summary>
     public string? RunId { get; init; }
+
+    /// <summary>What the call wrote to the blackboard.</summary>
+    public BlackboardWrite? Written { get; init; }
 
     /// <summary>There is no result yet: the call is a run that rests. Made again with that run, it gives the result, or rests on.</summary>
     public RestingCall? Rests { get; init; }

@@ -1,5 +1,6 @@
 using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
@@ -31,6 +32,7 @@ internal sealed class SqliteStores : IStores
         ResponseDeletions = new SqliteResponseDeletions(Database);
         Webhooks = new SqliteWebhookStore(Database);
         Memories = new SqliteMemoryStore(Database);
+        Blackboards = new SqliteBlackboardStore(Database);
         Schedules = new SqliteScheduleStore(Database);
         DeadLetters = new SqliteDeadLetterStore(Database);
     }
@@ -52,6 +54,8 @@ internal sealed class SqliteStores : IStores
     public IWebhookStore Webhooks { get; }
 
     public IMemoryStore Memories { get; }
+
+    public IBlackboardStore Blackboards { get; }
 
     public IScheduleStore Schedules { get; }
 

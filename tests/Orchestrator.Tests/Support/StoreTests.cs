@@ -1,3 +1,4 @@
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
@@ -29,6 +30,8 @@ internal interface IStores : IAsyncDisposable
     IWebhookStore Webhooks { get; }
 
     IMemoryStore Memories { get; }
+
+    IBlackboardStore Blackboards { get; }
 
     IScheduleStore Schedules { get; }
 

@@ -113,6 +113,12 @@ internal sealed class FlowState
             case RunEventTypes.WaitExpired:
                 record.Expired = true;
                 break;
+            case RunEventTypes.BlackboardRead:
+                record.Board = root.GetProperty("version").GetInt64();
+                break;
+            case RunEventTypes.BlackboardWritten:
+                record.Written.Add(root.GetProperty("version").GetInt64());
+                break;
         }
     }
 

@@ -11,7 +11,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Several agents that work together. Each answer has a place in the log of its own, so that a pattern that was interrupted goes on with the next one. What
 /// agents have to say to the platform (who speaks next, a plan, a handoff) they say in text, which any model can do.
 /// </summary>
-internal sealed partial class Patterns(Flow flow, AgentCalls agents)
+internal sealed partial class Patterns(Flow flow, FlowBoard board, AgentCalls agents)
 {
     public Task<JsonElement?> RunAsync(Step step, StepContext context, StepRecord record)
     {
@@ -36,7 +36,7 @@ internal sealed partial class Patterns(Flow flow, AgentCalls agents)
             string content = await TextAsync(Place(context, turn, speaker), context, speaker, $"{message}\n\n{Transcript(said)}You are {speaker.Slug}. Say what you have to add.");
             said.Add((speaker.Slug, content));
             StepContext after = context.With("last", JsonSerializer.SerializeToElement(new { agent = speaker.Slug, content })).With("round", turn / perRound);
-            if (step.StopWhen is { } stop && stop.Evaluate(after.Scope(flow.Run, record.StartedAt))) break;
+            if (step.StopWhen is { } stop && stop.Evaluate((await board.SeeAsync(context.Of($"{turn}#stop"), after)).Scope(flow.Run, record.StartedAt))) break;
         }
         return JsonSerializer.SerializeToElement(new { messages = said.Select(s => new { agent = s.Agent, content = s.Content }), final = said.Count > 0 ? said[^1].Content : null });
     }
@@ -123,7 +123,7 @@ internal sealed partial class Patterns(Flow flow, AgentCalls agents)
             TargetReference[] others = [.. step.Agents.Append(step.Start).Where(a => a.Slug != current.Slug).DistinctBy(a => a.Slug)];
             IEnumerable<(string, string)> seen = step.Visible switch { HandoffView.All => said, HandoffView.Last => said.TakeLast(1), _ => [] };
             string rule = turn >= step.MaxHandoffs ? "" : $"\n\nIf another agent should answer, write HANDOFF: and its name alone. There are: {string.Join(", ", others.Select(o => o.Slug))}.";
-            string content = await TextAsync(Place(context, turn, current), context, current, $"{message}\n\n{Transcript(seen)}{rule}".Trim());
+            string content = await TextAsync(Place(context, turn, current), context, current, $"{message}\n\n{Transcript(seen)}{rule}".Trim(), said.Count > 0 ? said[^1].Agent : null);
             Match handoff = Handoff().Match(content);
             TargetReference? next = handoff.Success ? others.FirstOrDefault(o => o.Slug == handoff.Groups[1].Value) : null;
             if (next is null || turn >= step.MaxHandoffs) return JsonSerializer.SerializeToElement(content);
@@ -133,9 +133,9 @@ internal sealed partial class Patterns(Flow flow, AgentCalls agents)
         }
     }
 
-    private async Task<string> TextAsync(string path, StepContext context, TargetReference agent, string message)
+    private async Task<string> TextAsync(string path, StepContext context, TargetReference agent, string message, string? from = null)
     {
-        JsonElement answer = await agents.AskAsync(path, context, agent, message);
+        JsonElement answer = await agents.AskAsync(path, context, agent, message, from: from);
         return answer.ValueKind == JsonValueKind.String ? answer.GetString()! : answer.GetRawText();
     }
 

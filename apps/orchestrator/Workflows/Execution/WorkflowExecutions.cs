@@ -1,11 +1,12 @@
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Waits;
 
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
 /// <summary>Makes what executes a workflow.</summary>
-internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits, ChildRuns children)
+internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits, ChildRuns children, RunBlackboards boards)
 {
     /// <param name="engine">Runs the agents of its steps.</param>
     /// <param name="live">The run.</param>
@@ -23,8 +24,9 @@ internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools,
         var journal = new FlowJournal(services, live, log);
         var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time);
         var answers = new AgentCalls(flow, new Waiting(flow), engine, children, services, agents);
-        var steps = new StepRunner(flow, answers, new ToolCalls(flow, services, tools), workflows, services.Metrics);
-        return new WorkflowExecution(services, flow, steps);
+        var board = new FlowBoard(flow, boards);
+        var steps = new StepRunner(flow, board, answers, new ToolCalls(flow, board, services, tools), workflows, services.Metrics);
+        return new WorkflowExecution(services, flow, board, steps);
     }
 }
 
