@@ -73,6 +73,8 @@ internal static class RunEventTypes
     public const string Waiting = "run.waiting";
     /// <summary>It rests because it was asked to; <see cref="Resumed"/> follows when it goes on.</summary>
     public const string Paused = "run.paused";
+    /// <summary>Agents went round without getting anywhere, and are stopped.</summary>
+    public const string NoProgress = "no_progress.detected";
     public const string LimitReached = "limit.reached";
     /// <summary>A share of a limit is used: the run goes on cheaper and shorter.</summary>
     public const string SoftLimitReached = "limit.soft_reached";

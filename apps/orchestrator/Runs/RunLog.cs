@@ -110,6 +110,15 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         WriteCall(json, s.result);
     });
 
+    /// <param name="kind">What went round.</param>
+    /// <param name="times">How often.</param>
+    public void NoProgress(string kind, int times) => Add(RunEventTypes.NoProgress, (kind, times), static (json, s) =>
+    {
+        json.WriteString("kind"u8, s.kind);
+        json.WriteNumber("states"u8, 1);
+        json.WriteNumber("times"u8, s.times);
+    });
+
     public void BlackboardWritten(ToolCall call, BlackboardWrite written) => Add(RunEventTypes.BlackboardWritten, (call, written), static (json, s) =>
     {
         json.WriteString("id"u8, s.call.Id);

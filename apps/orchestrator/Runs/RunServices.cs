@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Runs.Leases;
@@ -8,4 +9,4 @@ namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>What every run works with.</summary>
 internal sealed record RunServices(
-    IRunStore Store, IRunLeases Leases, IRunWaits Waits, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, TimeProvider Time);
+    IRunStore Store, IRunLeases Leases, IRunWaits Waits, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, IOptions<RunsOptions> Options, TimeProvider Time);

@@ -128,6 +128,8 @@ internal static class ToolErrorCodes
     /// <summary>The source makes as many calls as it may.</summary>
     public const string SourceBusy = "tool_source_busy";
     public const string Timeout = "tool_timeout";
+    /// <summary>A run around this one is answering the same question already.</summary>
+    public const string NoProgress = "no_progress";
     /// <summary>What the tool returned does not fit the schema that it declares.</summary>
     public const string InvalidResult = "tool_result_invalid";
 }

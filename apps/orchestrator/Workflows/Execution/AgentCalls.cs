@@ -73,6 +73,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         };
         StartedRun started = await children.StartAsync(flow.Run, new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step"), flow.Live.Abandoned, cancellationToken);
         record.ChildRunId = started.Run.Id;
+        record.Asked = ProgressGuard.Hash(ToolRunner.Bound(message));
         await flow.Journal.AppendAsync(RunEventTypes.ChildStarted, path, (started.Run, target, message, from), static (json, s) =>
         {
             json.WriteString("runId"u8, s.Run.Id);

@@ -11,7 +11,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Several agents that work together. Each answer has a place in the log of its own, so that a pattern that was interrupted goes on with the next one. What
 /// agents have to say to the platform (who speaks next, a plan, a handoff) they say in text, which any model can do.
 /// </summary>
-internal sealed partial class Patterns(Flow flow, FlowBoard board, AgentCalls agents)
+internal sealed partial class Patterns(Flow flow, FlowBoard board, FlowProgress progress, AgentCalls agents)
 {
     public Task<JsonElement?> RunAsync(Step step, StepContext context, StepRecord record)
     {
@@ -29,6 +29,7 @@ internal sealed partial class Patterns(Flow flow, FlowBoard board, AgentCalls ag
     {
         var said = new List<(string Agent, string Content)>();
         int perRound = step.Manager is null ? step.Agents.Count : 1;
+        ProgressGuard guard = progress.Rounds();
         for (int turn = 0; turn < step.MaxRounds * perRound; turn++)
         {
             TargetReference? speaker = step.Manager is null ? step.Agents[turn % step.Agents.Count] : await ChooseAsync(step, context, message, said, turn);
@@ -37,6 +38,7 @@ internal sealed partial class Patterns(Flow flow, FlowBoard board, AgentCalls ag
             said.Add((speaker.Slug, content));
             StepContext after = context.With("last", JsonSerializer.SerializeToElement(new { agent = speaker.Slug, content })).With("round", turn / perRound);
             if (step.StopWhen is { } stop && stop.Evaluate((await board.SeeAsync(context.Of($"{turn}#stop"), after)).Scope(flow.Run, record.StartedAt))) break;
+            if ((turn + 1) % perRound == 0) progress.Check(guard, "group_chat", context, [.. said.TakeLast(perRound).SelectMany(s => (string[])[s.Agent, s.Content])]);
         }
         return JsonSerializer.SerializeToElement(new { messages = said.Select(s => new { agent = s.Agent, content = s.Content }), final = said.Count > 0 ? said[^1].Content : null });
     }
@@ -117,6 +119,7 @@ internal sealed partial class Patterns(Flow flow, FlowBoard board, AgentCalls ag
     private async Task<JsonElement?> HandoffAsync(HandoffStep step, StepContext context, string message)
     {
         TargetReference current = step.Start;
+        ProgressGuard guard = progress.Handoffs();
         var said = new List<(string Agent, string Content)>();
         for (int turn = 0; ; turn++)
         {
@@ -129,6 +132,7 @@ internal sealed partial class Patterns(Flow flow, FlowBoard board, AgentCalls ag
             if (next is null || turn >= step.MaxHandoffs) return JsonSerializer.SerializeToElement(content);
             string note = content.Remove(handoff.Index, handoff.Length).Trim();
             said.Add((current.Slug, note.Length == 0 ? $"(hands over to {next.Slug})" : note));
+            progress.Check(guard, "handoff", context, current.Slug, next.Slug, note);
             current = next;
         }
     }

@@ -26,7 +26,7 @@ internal sealed class StepRunner
     public StepRunner(Flow flow, FlowBoard board, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows, RunMetrics metrics)
     {
         (_flow, _board, _metrics) = (flow, board, metrics);
-        _actions = new StepActions(flow, board, this, agents, tools, workflows);
+        _actions = new StepActions(flow, board, new FlowProgress(flow, board, metrics), this, agents, tools, workflows);
     }
 
     /// <summary>Types of the steps that were executed here.</summary>

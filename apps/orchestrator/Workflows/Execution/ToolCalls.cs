@@ -25,6 +25,7 @@ internal sealed class ToolCalls(Flow flow, FlowBoard board, RunServices services
         {
             string name = ToolEffects.Of(effect);
             record.Intended = (key, name);
+            record.Asked = ProgressGuard.Hash(arguments);
             await flow.Journal.AppendAsync(RunEventTypes.ToolCallIntended, path, (call, key, name), static (json, s) =>
             {
                 json.WriteString("id"u8, s.call.Id);

@@ -54,7 +54,7 @@ internal static class WorkflowFork
     {
         int mark = place.LastIndexOf('#');
         if (mark < place.LastIndexOf('/')) return finished.Contains(place);
-        return mark >= 0 && (place[mark..] is "#while" or "#until" or "#stop" || finished.Contains(place[..mark]));
+        return mark >= 0 && (place[mark..] is "#while" or "#until" or "#stop" or "#state" || finished.Contains(place[..mark]));
     }
 
     // A failure that stopped the workflow is what is tried again; one that it passed over is an outcome as any other.
