@@ -50,11 +50,11 @@ attempt() { # <project> <name of the results> <filter or nothing> [VARIABLE=valu
 }
 # What failed in a result file, a test on each line, the cases of a theory as one.
 failures() { grep -o '<UnitTestResult [^>]*outcome="Failed"[^>]*>' "$1" | sed -n 's/.* testName="\([^"(]*\).*/\1/p' | sed 's/ *$//' | sort -u; }
-run() { # <project> <name of the results> [VARIABLE=value ...]
+run() { # <project> <name of the results> [VARIABLE=value ...]; all its tests, or those of $only
   local project=$1 name=$2 tests
   shift 2
   echo "== $name"
-  attempt "$project" "$name" "" "$@" && return
+  attempt "$project" "$name" "${only:-}" "$@" && return
   [ -f "$results/$name.trx" ] || { echo "eng/test.sh: $name left no results" >&2; status=1; return; }
   # Tests that kill servers and processes can meet a machine that stood still. A few that failed are tried once more by
   # themselves, and named below; what fails again, or a suite that fails at large, has failed.
@@ -75,10 +75,13 @@ for project in tests/*.Tests/*.csproj; do
   [[ $project == */Faults.Tests/* ]] || run "$project" "$(basename "$project" .csproj)"
 done
 
-# What keeps data in SQLite above, once more on PostgreSQL; and the library on the newest version of it.
+# What keeps data in SQLite above, once more on PostgreSQL; and the library on the newest version of it. Tests that bring their own databases, and those of what
+# lies above the stores, have the trait Database=once.
+only='Database!=once'
 run tests/Tenants.Tests/MultiAgent.Tenants.Tests.csproj MultiAgent.Tenants.Tests.postgres MAAP_TEST_DATABASE=postgres
 run tests/Orchestrator.Tests/MultiAgent.Orchestrator.Tests.csproj MultiAgent.Orchestrator.Tests.postgres MAAP_TEST_DATABASE=postgres
 run tests/Platform.Integration.Tests/MultiAgent.Platform.Integration.Tests.csproj MultiAgent.Platform.Integration.Tests.postgres MAAP_TEST_DATABASE=postgres
+only=
 run tests/Data.Tests/MultiAgent.Data.Tests.csproj MultiAgent.Data.Tests.postgres16 MAAP_TEST_POSTGRES="$postgres16"
 
 # The counts come from the result files, not from what the runner printed.

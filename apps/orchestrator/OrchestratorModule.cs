@@ -17,6 +17,7 @@ using MultiAgent.Orchestrator.Mcp;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Conversations.Takeover;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
@@ -64,6 +65,8 @@ public sealed class OrchestratorModule : IServiceModule
         AddRuns(services);
         services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();
         services.AddStore<ITakeoverStore, SqliteTakeoverStore, PostgresTakeoverStore>();
+        services.AddStore<ISummaryStore, SqliteSummaryStore, PostgresSummaryStore>();
+        services.TryAddSingleton<Summariser>();
         services.AddStore<IFeedbackStore, SqliteFeedbackStore, PostgresFeedbackStore>();
         services.TryAddSingleton<IAgentCompletions, AgentCompletions>();
         services.AddResponses();
@@ -86,6 +89,7 @@ public sealed class OrchestratorModule : IServiceModule
         routes.MapEvents();
         routes.MapConversations();
         routes.MapTakeover();
+        routes.MapCompaction();
         routes.MapMemories();
         routes.MapFeedback();
         routes.MapResponses();

@@ -64,6 +64,7 @@ public static class ErrorCodes
     public const string RunQueueFull = "run_queue_full";
     public const string RunCancelled = "run_cancelled";
     public const string RunNotActive = "run_not_active";
+    public const string NothingToCompact = "nothing_to_compact";
     public const string DeadLetterNotOpen = "dead_letter_not_open";
     public const string RunLogDeleted = "run_log_deleted";
     public const string RunNotPaused = "run_not_paused";

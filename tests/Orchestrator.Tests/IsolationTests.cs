@@ -41,6 +41,7 @@ public sealed class IsolationTests
             (HttpMethod.Get, $"/api/v1/conversations/{conversation}", null),
             (HttpMethod.Patch, $"/api/v1/conversations/{conversation}", new { title = "stolen" }),
             (HttpMethod.Delete, $"/api/v1/conversations/{conversation}", null),
+            (HttpMethod.Post, $"/api/v1/conversations/{conversation}/compact", new { }),
             (HttpMethod.Get, $"/api/v1/conversations/{conversation}/messages", null),
             (HttpMethod.Get, $"/api/v1/conversations/{conversation}/feedback", null),
             (HttpMethod.Post, $"/api/v1/messages/{message}/feedback", new { rating = -1 }),

@@ -90,7 +90,7 @@ internal sealed class Fuse
         public ValueTask<long> LastSeqAsync(string tenantId, string runId) => inner.LastSeqAsync(tenantId, runId);
         public ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => inner.LastEventAsync(tenantId, runId, type);
         public ValueTask<IReadOnlyList<RunRecord>> ListAsync(string tenantId, RunFilter filter, string? beforeId, int limit) => inner.ListAsync(tenantId, filter, beforeId, limit);
-        public ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => inner.HistoryAsync(tenantId, conversationId, exceptRunId, limit);
+        public ValueTask<StoredHistory> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => inner.HistoryAsync(tenantId, conversationId, exceptRunId, limit);
         public Task<int> ForgetKeysAsync(DateTimeOffset before, int batch) => inner.ForgetKeysAsync(before, batch);
     }
 }

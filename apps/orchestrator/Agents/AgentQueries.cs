@@ -83,6 +83,7 @@ internal sealed class AgentQueries(ServiceDb<OrchestratorDb> db)
                 MaxSeconds = spec.Limits?.MaxSeconds ?? AgentLimits.DefaultMaxSeconds,
                 Soft = spec.Limits?.Soft,
             },
+            Context = spec.Context,
             Guardrails = spec.Guardrails ?? [],
             OnBusy = spec.OnBusy ?? "reject",
             Metadata = spec.Metadata ?? new Dictionary<string, string>(),

@@ -28,6 +28,8 @@ internal sealed record AgentSpec
     /// <summary>Most tokens of one answer of the model.</summary>
     public int? MaxTokens { get; init; }
     public AgentLimits? Limits { get; init; }
+    /// <summary>What becomes of a conversation that grows too large; the oldest messages are not sent when absent.</summary>
+    public AgentContext? Context { get; init; }
     /// <summary>Checks before and after the model, in this order.</summary>
     public IReadOnlyList<GuardrailSpec>? Guardrails { get; init; }
     /// <summary>What a message does that comes while a run of its conversation is active: <c>reject</c> (default), <c>queue</c>, <c>interrupt</c> or <c>rollback</c>.</summary>
@@ -148,6 +150,7 @@ internal sealed record AgentView
     public double? TopP { get; init; }
     public int? MaxTokens { get; init; }
     public required AgentLimits Limits { get; init; }
+    public AgentContext? Context { get; init; }
     public required IReadOnlyList<GuardrailSpec> Guardrails { get; init; }
     public required string OnBusy { get; init; }
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }

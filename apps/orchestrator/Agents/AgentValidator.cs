@@ -38,6 +38,7 @@ internal sealed partial class AgentValidator(ToolRegistry registry, TenantTools 
         Range("limits.maxCostUsd", (double?)spec.Limits?.MaxCostUsd, 0.000001, 100_000);
         Range("limits.maxSeconds", spec.Limits?.MaxSeconds, 1, 86_400);
         CheckSoftLimit(spec);
+        CheckContext(spec);
         GuardrailSet.Compile(spec.Guardrails, (member, problem) => Add($"guardrails{member}", problem));
         if (spec.OnBusy is not (null or "reject" or "queue" or "interrupt" or "rollback")) Add("onBusy", "must be 'reject', 'queue', 'interrupt' or 'rollback'.");
         if (spec.Metadata is { } metadata && (metadata.Count > 16 || metadata.Any(m => m.Key.Length > 64 || m.Value is null || m.Value.Length > 512)))
@@ -98,6 +99,18 @@ internal sealed partial class AgentValidator(ToolRegistry registry, TenantTools 
             Range("limits.soft.maxTokens", soft.MaxTokens, 1, 1_000_000);
             if (soft.Model is not null && (soft.Tier is not null || !ModelName().IsMatch(soft.Model) || soft.Model.StartsWith("agent/", StringComparison.Ordinal))) Add("limits.soft.model", "must be a model's name, and excludes 'tier'.");
             if (soft.Tier is not (null or "fast" or "balanced" or "strong")) Add("limits.soft.tier", "must be 'fast', 'balanced' or 'strong'.");
+        }
+
+        void CheckContext(AgentSpec spec)
+        {
+            if (spec.Context is not { } context) return;
+            if (context.Strategy is not (null or AgentContext.Truncate or AgentContext.Summarize)) Add("context.strategy", "must be 'truncate' or 'summarize'.");
+            Range("context.threshold", context.Threshold, 0.1, 0.95);
+            Range("context.maxTokens", context.MaxTokens, 100, 10_000_000);
+            Range("context.keepMessages", context.KeepMessages, 1, 200);
+            Range("context.summaryTokens", context.SummaryTokens, 50, 8_000);
+            if (context.Model is not null && (context.Tier is not null || !ModelName().IsMatch(context.Model) || context.Model.StartsWith("agent/", StringComparison.Ordinal))) Add("context.model", "must be a model's name, and excludes 'tier'.");
+            if (context.Tier is not (null or "fast" or "balanced" or "strong")) Add("context.tier", "must be 'fast', 'balanced' or 'strong'.");
         }
 
         async Task CheckToolsAsync(AgentSpec spec, CancellationToken cancellationToken)

@@ -19,6 +19,9 @@ internal enum ChatRole
 /// <param name="HasToolCalls">It calls tools; the tool messages that follow belong to it.</param>
 internal readonly record struct ChatMessage(ReadOnlyMemory<byte> Json, ChatRole Role, bool HasToolCalls = false)
 {
+    /// <summary>Where it is stored in its conversation; 0 when it is the run's own or not stored.</summary>
+    public long Position { get; init; }
+
     /// <summary>A message of text.</summary>
     public static ChatMessage Of(ChatRole role, string text)
     {

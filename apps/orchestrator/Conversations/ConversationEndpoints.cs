@@ -12,6 +12,7 @@ using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Idempotency;
 using MultiAgent.Hosting.Identity;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs;
 
 namespace MultiAgent.Orchestrator.Conversations;
@@ -24,7 +25,11 @@ internal sealed record ConversationPatch(string? Title);
 
 /// <summary>A conversation as the API shows it.</summary>
 internal sealed record ConversationView(string Id, string? Agent, string? Title, string? UserId, IReadOnlyDictionary<string, string>? Metadata, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt,
-    HandlerView? HandledBy);
+    HandlerView? HandledBy)
+{
+    /// <summary>Stands for its beginning when an agent is asked; not in lists.</summary>
+    public SummaryView? Summary { get; init; }
+}
 
 /// <summary>The person who has taken a conversation over.</summary>
 internal sealed record HandlerView(string Id, DateTimeOffset Since, string? Reason);
@@ -88,8 +93,9 @@ internal static class ConversationEndpoints
         return TypedResults.Created($"/api/v1/conversations/{conversation.Id}", View(conversation));
     }
 
-    private static async Task<Results<Ok<ConversationView>, ProblemHttpResult>> GetAsync(HttpContext http, IConversationStore store, string id) =>
-        await store.FindAsync(http.GetCaller().TenantId, id) is { } conversation ? TypedResults.Ok(View(conversation)) : Missing();
+    private static async Task<Results<Ok<ConversationView>, ProblemHttpResult>> GetAsync(HttpContext http, IConversationStore store, ISummaryStore summaries, string id) =>
+        await store.FindAsync(http.GetCaller().TenantId, id) is not { } conversation ? Missing()
+            : TypedResults.Ok(View(conversation) with { Summary = await summaries.FindAsync(http.GetCaller().TenantId, id) is { } summary ? SummaryView.Of(summary) : null });
 
     private static async Task<Results<Ok<ConversationView>, ProblemHttpResult>> PatchAsync(HttpContext http, IConversationStore store, TimeProvider time, string id, ConversationPatch body)
     {

@@ -36,6 +36,7 @@ internal sealed class PostgresConversationStore([FromKeyedServices(OrchestratorM
         int changed = await session.Sql("UPDATE orchestrator.conversations SET deleted_at = $3 WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL", PostgresText.Storable(id), tenantId, now).ExecuteAsync();
         if (changed == 0) return null;
         await session.Sql("DELETE FROM orchestrator.messages WHERE conversation_id = $1 AND tenant_id = $2", id, tenantId).ExecuteAsync();
+        await session.Sql("DELETE FROM orchestrator.conversation_summaries WHERE conversation_id = $1 AND tenant_id = $2", id, tenantId).ExecuteAsync();
         return await session.Sql("SELECT id FROM orchestrator.runs WHERE conversation_id = $1 AND tenant_id = $2 AND status IN ('queued', 'running', 'waiting', 'paused')", id, tenantId).ListAsync(static row => row.Text(0));
     });
 

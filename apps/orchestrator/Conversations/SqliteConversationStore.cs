@@ -41,6 +41,7 @@ internal sealed class SqliteConversationStore([FromKeyedServices(OrchestratorMod
         int changed = session.Prepare("UPDATE conversations SET deleted_at = ?3 WHERE id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL").Bind(1, id).Bind(2, tenantId).Bind(3, now).Execute();
         if (changed == 0) return null;
         session.Prepare("DELETE FROM messages WHERE conversation_id = ?1 AND tenant_id = ?2").Bind(1, id).Bind(2, tenantId).Execute();
+        session.Prepare("DELETE FROM conversation_summaries WHERE conversation_id = ?1 AND tenant_id = ?2").Bind(1, id).Bind(2, tenantId).Execute();
         SqliteStatement active = session.Prepare("SELECT id FROM runs WHERE conversation_id = ?1 AND tenant_id = ?2 AND status IN ('queued', 'running', 'waiting', 'paused')").Bind(1, id).Bind(2, tenantId);
         var runs = new List<string>();
         while (active.Step()) runs.Add(active.Text(0));

@@ -12,12 +12,13 @@ internal static class ResponseHistory
     private const int MaxMessages = 400;
     private const int Page = 1000;
 
-    public static async ValueTask<IEnumerable<ChatMessage>> ReadAsync(IRunStore store, RunRecord run, ResponseRequest request)
+    public static async ValueTask<History> ReadAsync(IRunStore store, RunRecord run, ResponseRequest request)
     {
         var messages = new List<ChatMessage>();
         // Those of earlier responses are not carried over.
         if (request.Instructions is { } instructions) messages.Add(ChatMessage.Of(ChatRole.System, instructions));
-        if (run.ConversationId is { } conversation) messages.AddRange((await store.HistoryAsync(run.TenantId, conversation, run.Id, MaxMessages)).Select(m => ChatMessage.Parse(m)));
+        History stored = run.ConversationId is { } conversation ? await RunExecution.StoredHistoryAsync(store, run.TenantId, conversation, run.Id) : History.None;
+        messages.AddRange(stored.Messages);
         var turns = new Stack<IReadOnlyList<ChatMessage>>();
         int count = 0;
         for (string? previous = request.PreviousId; previous is not null && count < MaxMessages;)
@@ -29,7 +30,7 @@ internal static class ResponseHistory
             previous = asked?.PreviousId;
         }
         foreach (IReadOnlyList<ChatMessage> turn in turns) messages.AddRange(turn);
-        return messages;
+        return new History(stored.Summary, messages);
     }
 
     /// <summary>What was said in a response: its input, the calls that were made, and its answer.</summary>

@@ -47,9 +47,17 @@ internal interface IRunStore
     /// <summary>Forgets up to <paramref name="batch"/> idempotency keys of runs that were accepted before a time; returns how many.</summary>
     Task<int> ForgetKeysAsync(DateTimeOffset before, int batch);
 
-    /// <summary>The newest messages of a conversation in the OpenAI dialect, oldest first, without those of one run.</summary>
-    ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit);
+    /// <summary>The newest messages of a conversation in the OpenAI dialect, oldest first, and the summary of what came before them; without what one run wrote.</summary>
+    ValueTask<StoredHistory> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit);
 }
+
+/// <summary>A conversation as it is stored.</summary>
+/// <param name="Summary">Stands for what came before the messages; null when there is none.</param>
+/// <param name="Messages">After the last that the summary stands for.</param>
+internal sealed record StoredHistory(string? Summary, IReadOnlyList<StoredMessage> Messages);
+
+/// <summary>A message in the OpenAI dialect, and its place in the conversation.</summary>
+internal sealed record StoredMessage(long Position, byte[] Wire);
 
 /// <summary>A run whose turn has come, and the process that is to work on it.</summary>
 internal sealed record StartedNext(string RunId, string? Owner);
@@ -118,6 +126,9 @@ internal sealed class RunWrite
 
     /// <summary>Attempts at a compensation that a run which ends with this write has made in the place of another.</summary>
     public int UndoAttempts { get; init; }
+
+    /// <summary>Stands for the beginning of the run's conversation from now on.</summary>
+    public Conversations.Compaction.ConversationSummary? Summary { get; init; }
 
     /// <summary>What the run begins to wait for.</summary>
     public IReadOnlyList<Waits.RunWait> Waits { get; init; } = [];

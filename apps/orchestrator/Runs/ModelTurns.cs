@@ -81,16 +81,17 @@ internal sealed class ModelTurns
         }
     }
 
+    /// <summary>Tokens of the instructions and tools. Schemas are wordy JSON: three bytes a token is on the safe side.</summary>
+    public int Overhead() => (_system is null ? 0 : _services.Models.CountTokens(_system, _agent.Model)) + _agent.ToolsJson.Sum(static t => t.Length / 3);
+
     private IReadOnlyList<ChatMessage> Fitting()
     {
-        List<ChatMessage> messages = _state.Messages;
+        IReadOnlyList<ChatMessage> messages = _state.ForModel();
         if (_services.Models.ContextTokens(_agent.Model) is not { } window) return ContextWindow.Trim(messages, long.MaxValue, static _ => 0);
         int answer = Math.Min(_agent.Spec.MaxTokens ?? 4096, window / 4);
         int fixedBytes = (_system?.Length ?? 0) + _agent.ToolsJson.Sum(static t => t.Length);
         // A token has at least one byte: nearly every conversation fits without counting.
         if (fixedBytes + messages.Sum(static m => (long)m.Json.Length) <= window - answer) return ContextWindow.Trim(messages, long.MaxValue, static _ => 0);
-        // Schemas are wordy JSON: three bytes a token is on the safe side.
-        int overhead = (_system is null ? 0 : _services.Models.CountTokens(_system, _agent.Model)) + _agent.ToolsJson.Sum(static t => t.Length / 3);
-        return ContextWindow.Trim(messages, window - answer - overhead, m => _services.Models.CountTokens(m.Json.Span, _agent.Model));
+        return ContextWindow.Trim(messages, window - answer - Overhead(), m => _services.Models.CountTokens(m.Json.Span, _agent.Model));
     }
 }

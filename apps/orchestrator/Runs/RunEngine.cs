@@ -237,8 +237,7 @@ internal sealed partial class RunEngine
     {
         if (!live.TryTake()) return;
         var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
-        state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input));
-        state.Messages.AddRange(live.Input.Messages);
+        state.Load(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input), live.Input.Messages);
         _slots.Take(live.Record.TenantId, live.Record.Id);
         Work(live, new RunExecution(_services, _tools, _children, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
     }
@@ -306,8 +305,7 @@ internal sealed partial class RunEngine
             else
             {
                 var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
-                state.Messages.AddRange(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input));
-                state.Messages.AddRange(request.Input.Messages);
+                state.Load(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), request.Input.Messages);
                 Work(live, new RunExecution(_services, _tools, _children, live, state, log), resumed: false);
             }
             return new StartedRun(run.Record, live, null);

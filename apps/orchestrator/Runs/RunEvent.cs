@@ -78,6 +78,10 @@ internal static class RunEventTypes
     public const string LimitReached = "limit.reached";
     /// <summary>A share of a limit is used: the run goes on cheaper and shorter.</summary>
     public const string SoftLimitReached = "limit.soft_reached";
+    /// <summary>The beginning of the conversation was summarised: the model is sent the summary in its place.</summary>
+    public const string ContextCompacted = "context.compacted";
+    /// <summary>It could not be summarised: the oldest messages are left out instead.</summary>
+    public const string CompactionFailed = "context.compaction_failed";
     /// <summary>A guardrail has found what it guards against.</summary>
     public const string GuardrailTriggered = "guardrail.triggered";
     public const string MessageCompleted = "message.completed";

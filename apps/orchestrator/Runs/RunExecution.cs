@@ -4,6 +4,7 @@ using MultiAgent.Models;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Responses;
 using MultiAgent.Orchestrator.Runs.Approvals;
@@ -30,9 +31,11 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
     private readonly CompiledAgent _agent = live.Agent!;
     private readonly RunInput _input = live.Input;
     private readonly ModelTurns _model = new(services, live, state);
+    private readonly RunCompaction _compaction = new(services, live, state, log);
     private readonly List<NewMessage> _messages = [];
     private readonly List<string> _closedWaits = [];
     private readonly RunWriter _writer = new(services, live);
+    private ConversationSummary? _summary;
     private CancellationToken _token;
 
     public RunOutcome? Outcome { get; private set; }
@@ -54,9 +57,16 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
         : [.. input.Messages.Where(m => m.Role != ChatRole.System).Select(m => new NewMessage(Ids.New("msg", at), m.Role switch { ChatRole.User => "user", ChatRole.Tool => "tool", _ => "assistant" }, m.Role == ChatRole.User, m.Json.ToArray(), at))];
 
     /// <summary>What was said before a run, in its conversation or in the responses that it goes on from.</summary>
-    public static async ValueTask<IEnumerable<ChatMessage>> HistoryAsync(IRunStore store, RunRecord run, RunInput input) =>
+    public static async ValueTask<History> HistoryAsync(IRunStore store, RunRecord run, RunInput input) =>
         input.Response is { } response ? await ResponseHistory.ReadAsync(store, run, response)
-        : run.ConversationId is null || input.NewConversation ? [] : (await store.HistoryAsync(run.TenantId, run.ConversationId, run.Id, HistoryLimit)).Select(m => ChatMessage.Parse(m));
+        : run.ConversationId is null || input.NewConversation ? History.None : await StoredHistoryAsync(store, run.TenantId, run.ConversationId, run.Id);
+
+    /// <summary>What was said in a conversation, without what one run wrote.</summary>
+    public static async ValueTask<History> StoredHistoryAsync(IRunStore store, string tenantId, string conversationId, string exceptRunId)
+    {
+        StoredHistory stored = await store.HistoryAsync(tenantId, conversationId, exceptRunId, HistoryLimit);
+        return new History(stored.Summary, [.. stored.Messages.Select(m => ChatMessage.Parse(m.Wire) with { Position = m.Position })]);
+    }
 
     public async Task RunAsync(bool resumed)
     {
@@ -132,6 +142,8 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
     /// <summary>One call of the model and what follows from it. True when the run has ended.</summary>
     private async Task<bool> StepAsync()
     {
+        _summary = await _compaction.TryAsync(_model.Model, _model.Overhead, _token);
+        if (log.Pending.Count > 0) await FlushAsync();
         (ModelReply reply, string model, TokenUsage usage, decimal? cost) = await _model.CallAsync(_token);
         state.Used(usage, cost);
         services.Journeys.Step(_run, "model");
@@ -476,9 +488,10 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
     private async Task FlushAsync(IReadOnlyList<RunWait> waits, Parking? parks = null)
     {
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], Waits = waits, ClosedWaits = [.. _closedWaits], Parks = parks });
+        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], Waits = waits, ClosedWaits = [.. _closedWaits], Parks = parks, Summary = _summary });
         _messages.Clear();
         _closedWaits.Clear();
+        _summary = null;
         live.LastProgress = services.Time.GetTimestamp();
         live.Publish(events);
     }

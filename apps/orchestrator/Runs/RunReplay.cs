@@ -16,11 +16,10 @@ internal static class RunReplay
     /// <param name="history">Messages before this run.</param>
     /// <param name="events">The whole log, in order.</param>
     /// <param name="maxIdentical"><see cref="RunsOptions.MaxIdenticalRounds"/>.</param>
-    public static RunState Rebuild(CompiledAgent agent, RunInput input, IEnumerable<ChatMessage> history, IEnumerable<RunEvent> events, int maxIdentical)
+    public static RunState Rebuild(CompiledAgent agent, RunInput input, History history, IEnumerable<RunEvent> events, int maxIdentical)
     {
         var state = new RunState();
-        state.Messages.AddRange(history);
-        state.Messages.AddRange(input.Messages);
+        state.Load(history, input.Messages);
         foreach (RunEvent e in events)
         {
             state.LastSeq = e.Seq;
@@ -31,6 +30,12 @@ internal static class RunReplay
                     break;
                 case RunEventTypes.SoftLimitReached:
                     state.Degraded = true;
+                    break;
+                case RunEventTypes.ContextCompacted:
+                    Compacted(state, e.Data);
+                    break;
+                case RunEventTypes.CompactionFailed:
+                    state.CompactionFailed = true;
                     break;
                 case RunEventTypes.ModelCalled:
                     CloseTools(state);
@@ -57,6 +62,14 @@ internal static class RunReplay
             }
         }
         return state;
+    }
+
+    private static void Compacted(RunState state, byte[] data)
+    {
+        using var document = JsonDocument.Parse(data);
+        JsonElement root = document.RootElement, usage = root.GetProperty("usage");
+        state.Spent(Usage(usage), Cost(usage));
+        state.Compact(root.GetProperty("summary").GetString()!, root.GetProperty("throughPosition").GetInt64(), root.GetProperty("ownMessages").GetInt32());
     }
 
     private static void ModelCompleted(CompiledAgent agent, RunInput input, RunState state, byte[] data)

@@ -1,5 +1,6 @@
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Chat;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Approvals;
 using MultiAgent.Orchestrator.Tools;
 
@@ -16,6 +17,12 @@ internal sealed class RunState
 {
     /// <summary>The conversation for the model, without the agent's instructions.</summary>
     public List<ChatMessage> Messages { get; } = [];
+
+    /// <summary>Of what came before <see cref="Messages"/>; null when nothing was summarised.</summary>
+    public string? Summary { get; private set; }
+
+    /// <summary>The conversation could not be summarised: it is not tried again in this run.</summary>
+    public bool CompactionFailed { get; set; }
 
     public CallGuard Guard { get; } = new();
 
@@ -68,6 +75,24 @@ internal sealed class RunState
 
     /// <summary>The answer was sent back once because it did not follow the response format.</summary>
     public bool Repaired { get; set; }
+
+    /// <summary>Begins with what was said before.</summary>
+    public void Load(History history, IEnumerable<ChatMessage> input)
+    {
+        Summary = history.Summary;
+        Messages.AddRange(history.Messages);
+        Messages.AddRange(input);
+    }
+
+    /// <summary>Puts a summary in the place of messages.</summary>
+    public void Compact(string summary, long through, int own)
+    {
+        CompactionPlan.Apply(Messages, through, own);
+        Summary = summary;
+    }
+
+    /// <summary>What a model is sent besides the instructions.</summary>
+    public IReadOnlyList<ChatMessage> ForModel() => Summary is null ? Messages : [ConversationSummary.MessageOf(Summary), .. Messages];
 
     public void Used(in TokenUsage usage, decimal? cost)
     {

@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.A2A;
 
+[Trait("Database", "once")]
 public sealed class A2aTests(HostFixture fixture) : IClassFixture<HostFixture>
 {
     private TestHost Host => fixture.Host;

@@ -4,6 +4,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Chat;
 
+[Trait("Database", "once")]
 public sealed class ContextWindowTests
 {
     private static readonly Gen<List<ChatMessage>> Conversations = Gen.Select(Gen.Int[0, 4], Gen.Int[0, 3], (kind, n) => (kind, n)).Array[0, 20].Select(blocks =>

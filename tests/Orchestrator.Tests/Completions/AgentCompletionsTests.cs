@@ -6,6 +6,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Completions;
 
+[Trait("Database", "once")]
 public sealed class AgentCompletionsTests
 {
     private const string ClientTool = """{"type":"function","function":{"name":"lookup","parameters":{"type":"object"}}}""";

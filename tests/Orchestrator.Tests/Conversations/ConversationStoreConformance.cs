@@ -104,6 +104,7 @@ public abstract class ConversationStoreConformance : StoreTests
         new() { Id = Ids.New("conv", At), Agent = agent, Title = title, UserId = "usr", Metadata = "{\"a\":\"b\"}", CreatedAt = At, UpdatedAt = At };
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteConversationStoreTests : ConversationStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());

@@ -71,6 +71,7 @@ public abstract class FeedbackStoreConformance : StoreTests
     }
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteFeedbackStoreTests : FeedbackStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());

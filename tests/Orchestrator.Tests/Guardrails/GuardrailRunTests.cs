@@ -5,6 +5,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 namespace MultiAgent.Orchestrator.Tests.Guardrails;
 
 /// <summary>Guardrails and soft limits in runs.</summary>
+[Trait("Database", "once")]
 public sealed class GuardrailRunTests : IAsyncLifetime
 {
     private TestHost _host = null!;

@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Guardrails;
 namespace MultiAgent.Orchestrator.Tests.Guardrails;
 
 /// <summary>What each guardrail finds in a text, and what it leaves.</summary>
+[Trait("Database", "once")]
 public sealed class GuardrailTests
 {
     [Theory]

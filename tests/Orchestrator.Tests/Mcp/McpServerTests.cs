@@ -7,6 +7,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 namespace MultiAgent.Orchestrator.Tests.Mcp;
 
 /// <summary>The platform as an MCP server, with the official client.</summary>
+[Trait("Database", "once")]
 public sealed class McpServerTests(HostFixture fixture) : IClassFixture<HostFixture>
 {
     private const string Workflow = """{"apiVersion":"maap/v1","kind":"Workflow","name":"double","description":"Doubles.","inputs":{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]},"steps":[{"id":"t","type":"transform","output":{"twice":"{{ inputs.n | times: 2 }}"}}]}""";

@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Memory;
 namespace MultiAgent.Orchestrator.Tests.Memory;
 
 /// <summary>How facts are found.</summary>
+[Trait("Database", "once")]
 public sealed class MemorySearchTests
 {
     private static readonly DateTimeOffset Now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);

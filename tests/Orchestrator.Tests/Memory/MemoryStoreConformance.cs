@@ -77,11 +77,13 @@ public abstract class MemoryStoreConformance : StoreTests
     private static Fact Fact(string subject, string text) => new() { Id = Ids.New("mem", At), Subject = subject, Text = text, CreatedAt = At, UsedAt = At };
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteMemoryStoreTests : MemoryStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresMemoryStoreTests : MemoryStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

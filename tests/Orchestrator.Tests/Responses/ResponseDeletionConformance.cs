@@ -16,11 +16,13 @@ public abstract class ResponseDeletionConformance : StoreTests
     }
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteResponseDeletionTests : ResponseDeletionConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresResponseDeletionTests : ResponseDeletionConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Responses;
 
+[Trait("Database", "once")]
 public sealed class ResponseStreamTests : IClassFixture<ResponseHost>
 {
     private readonly TestHost _host;

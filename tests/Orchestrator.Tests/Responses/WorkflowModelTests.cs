@@ -9,6 +9,7 @@ using MultiAgent.Orchestrator.Workflows;
 
 namespace MultiAgent.Orchestrator.Tests.Responses;
 
+[Trait("Database", "once")]
 public sealed class WorkflowModelTests : IAsyncLifetime
 {
     private const string Greet = "  - id: greet\n    type: transform\n    output: \"Hello {{ inputs.name }}\"\n";

@@ -6,6 +6,7 @@ using TestPostgres = MultiAgent.Testing.TestPostgres;
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
 /// <summary>The database dies and comes back while a run is under way.</summary>
+[Trait("Database", "once")]
 public sealed class DatabaseRestartTests
 {
     [Fact]

@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Runs;
 
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
+[Trait("Database", "once")]
 public sealed class LongCancellationTests
 {
     [Theory]

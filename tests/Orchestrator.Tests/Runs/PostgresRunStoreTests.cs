@@ -5,6 +5,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
+[Trait("Database", "once")]
 public sealed class PostgresRunStoreTests : RunStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();
@@ -39,6 +40,7 @@ public sealed class PostgresRunStoreTests : RunStoreConformance
     }
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresRunLeaseTests : RunLeaseConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

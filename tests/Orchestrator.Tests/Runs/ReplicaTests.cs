@@ -6,6 +6,7 @@ using TestPostgres = MultiAgent.Testing.TestPostgres;
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
 /// <summary>Two orchestrators on one PostgreSQL: a run is worked on by one, is followed and cancelled through any, and outlives its process.</summary>
+[Trait("Database", "once")]
 public sealed class ReplicaTests : IAsyncLifetime
 {
     private readonly TaskCompletionSource _release = new(TaskCreationOptions.RunContinuationsAsynchronously);

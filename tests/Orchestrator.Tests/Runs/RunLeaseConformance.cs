@@ -82,6 +82,7 @@ public abstract class RunLeaseConformance : StoreTests
     }
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteRunLeaseTests : RunLeaseConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());

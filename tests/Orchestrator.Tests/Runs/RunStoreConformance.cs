@@ -24,7 +24,7 @@ public abstract class RunStoreConformance : StoreTests
         RunWrite end = RunSamples.End(second);
         await Stores.Runs.AppendAsync(new RunWrite { Run = end.Run, Events = end.Events, End = end.End, RemovesMessages = true, Messages = [new NewMessage(Contracts.Ids.New("msg", RunSamples.At), "assistant", true, "\"late\""u8.ToArray(), RunSamples.At)] });
 
-        IReadOnlyList<byte[]> left = await Stores.Runs.HistoryAsync("t1", first.Record.ConversationId!, "run_none", 10);
+        IReadOnlyList<byte[]> left = [.. (await Stores.Runs.HistoryAsync("t1", first.Record.ConversationId!, "run_none", 10)).Messages.Select(m => m.Wire)];
 
         Assert.Equal(["\"one\""], left.Select(System.Text.Encoding.UTF8.GetString));
     }
@@ -55,7 +55,7 @@ public abstract class RunStoreConformance : StoreTests
         Assert.Equal(0, await Store.LastSeqAsync("t2", run.Record.Id));
         Assert.Null(await Store.LastEventAsync("t2", run.Record.Id, "a"));
         Assert.Empty(await Store.ListAsync("t2", default, null, 10));
-        Assert.Empty(await Store.HistoryAsync("t2", run.Record.ConversationId!, "", 10));
+        Assert.Empty((await Store.HistoryAsync("t2", run.Record.ConversationId!, "", 10)).Messages);
         Assert.Null(await Store.StartNextAsync("t2", run.Record.ConversationId!, At));
     }
 
@@ -169,7 +169,7 @@ public abstract class RunStoreConformance : StoreTests
         NewRun second = RunSamples.Run("t1", first.Record.ConversationId, text: "two");
         await Store.AcceptAsync(second);
 
-        Assert.Equal(["\"one\""], (await Store.HistoryAsync("t1", first.Record.ConversationId!, second.Record.Id, 10)).Select(Encoding.UTF8.GetString));
-        Assert.Equal(["\"two\""], (await Store.HistoryAsync("t1", first.Record.ConversationId!, "", 1)).Select(Encoding.UTF8.GetString));
+        Assert.Equal(["\"one\""], (await Store.HistoryAsync("t1", first.Record.ConversationId!, second.Record.Id, 10)).Messages.Select(m => m.Wire).Select(Encoding.UTF8.GetString));
+        Assert.Equal(["\"two\""], (await Store.HistoryAsync("t1", first.Record.ConversationId!, "", 1)).Messages.Select(m => m.Wire).Select(Encoding.UTF8.GetString));
     }
 }

@@ -233,11 +233,13 @@ public abstract class RunWaitConformance : StoreTests
     };
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteRunWaitTests : RunWaitConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresRunWaitTests : RunWaitConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

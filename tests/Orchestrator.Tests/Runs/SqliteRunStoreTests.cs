@@ -4,6 +4,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
+[Trait("Database", "once")]
 public sealed class SqliteRunStoreTests : RunStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());

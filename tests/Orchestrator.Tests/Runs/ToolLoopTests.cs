@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
+[Trait("Database", "once")]
 public sealed class ToolLoopTests
 {
     private static readonly object Tools = new { tools = new[] { new { name = "calculator" }, new { name = "current_time" } } };

@@ -3,6 +3,7 @@ using MultiAgent.Orchestrator.Schedules;
 namespace MultiAgent.Orchestrator.Tests.Schedules;
 
 /// <summary>What fires when: cron with daylight saving, jitter, and what was missed.</summary>
+[Trait("Database", "once")]
 public sealed class FiringPlanTests
 {
     // Europe/Berlin goes to summer time on 29 March 2026 at 02:00, and back on 25 October at 03:00.

@@ -183,11 +183,13 @@ public abstract class ScheduleStoreConformance : StoreTests
     }
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteScheduleStoreTests : ScheduleStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresScheduleStoreTests : ScheduleStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

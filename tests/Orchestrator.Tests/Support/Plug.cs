@@ -57,7 +57,7 @@ internal sealed class Plug
 
         public async ValueTask<byte[]?> LastEventAsync(string tenantId, string runId, string type) => await plug.PassAsync(() => inner.LastEventAsync(tenantId, runId, type).AsTask());
         public async ValueTask<IReadOnlyList<RunRecord>> ListAsync(string tenantId, RunFilter filter, string? beforeId, int limit) => await plug.PassAsync(() => inner.ListAsync(tenantId, filter, beforeId, limit).AsTask());
-        public async ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => await plug.PassAsync(() => inner.HistoryAsync(tenantId, conversationId, exceptRunId, limit).AsTask());
+        public async ValueTask<StoredHistory> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => await plug.PassAsync(() => inner.HistoryAsync(tenantId, conversationId, exceptRunId, limit).AsTask());
         public Task<int> ForgetKeysAsync(DateTimeOffset before, int batch) => plug.PassAsync(() => inner.ForgetKeysAsync(before, batch));
     }
 

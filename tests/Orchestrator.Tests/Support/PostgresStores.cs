@@ -2,6 +2,7 @@ using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
@@ -36,6 +37,7 @@ internal sealed class PostgresStores : IStores
         Blackboards = new PostgresBlackboardStore(Schema);
         Schedules = new PostgresScheduleStore(Schema);
         DeadLetters = new PostgresDeadLetterStore(Schema);
+        Summaries = new PostgresSummaryStore(Schema);
     }
 
     public PostgresDatabase Schema { get; }
@@ -61,6 +63,8 @@ internal sealed class PostgresStores : IStores
     public IScheduleStore Schedules { get; }
 
     public IDeadLetterStore DeadLetters { get; }
+
+    public ISummaryStore Summaries { get; }
 
     public static async Task<IStores> OpenAsync()
     {

@@ -2,6 +2,7 @@ using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
@@ -35,6 +36,7 @@ internal sealed class SqliteStores : IStores
         Blackboards = new SqliteBlackboardStore(Database);
         Schedules = new SqliteScheduleStore(Database);
         DeadLetters = new SqliteDeadLetterStore(Database);
+        Summaries = new SqliteSummaryStore(Database);
     }
 
     public SqliteDatabase Database { get; }
@@ -60,6 +62,8 @@ internal sealed class SqliteStores : IStores
     public IScheduleStore Schedules { get; }
 
     public IDeadLetterStore DeadLetters { get; }
+
+    public ISummaryStore Summaries { get; }
 
     public Task<IReadOnlyList<string>> OutboxAsync() => Task.FromResult(Database.Read<IReadOnlyList<string>>(session =>
     {

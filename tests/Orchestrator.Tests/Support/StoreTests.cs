@@ -1,5 +1,6 @@
 using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
 using MultiAgent.Orchestrator.Memory;
 using MultiAgent.Orchestrator.Responses;
@@ -36,6 +37,8 @@ internal interface IStores : IAsyncDisposable
     IScheduleStore Schedules { get; }
 
     IDeadLetterStore DeadLetters { get; }
+
+    ISummaryStore Summaries { get; }
 
     /// <summary>Subjects of the events that wait to be published, in order.</summary>
     Task<IReadOnlyList<string>> OutboxAsync();

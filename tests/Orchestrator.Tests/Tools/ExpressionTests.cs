@@ -4,6 +4,7 @@ using MultiAgent.Orchestrator.Tools.Calculator;
 
 namespace MultiAgent.Orchestrator.Tests.Tools;
 
+[Trait("Database", "once")]
 public sealed class ExpressionTests
 {
     [Theory]

@@ -10,6 +10,7 @@ using MultiAgent.Orchestrator.Tools;
 
 namespace MultiAgent.Orchestrator.Tests.Tools;
 
+[Trait("Database", "once")]
 public sealed class HttpRequestToolTests : IAsyncLifetime
 {
     private WebApplication _server = null!;

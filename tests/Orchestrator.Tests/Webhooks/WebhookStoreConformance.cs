@@ -130,11 +130,13 @@ public abstract class WebhookStoreConformance : StoreTests
     };
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteWebhookStoreTests : WebhookStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresWebhookStoreTests : WebhookStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

@@ -8,6 +8,7 @@ using TestPostgres = MultiAgent.Testing.TestPostgres;
 namespace MultiAgent.Orchestrator.Tests.Workflows;
 
 /// <summary>Two orchestrators on one PostgreSQL: a workflow outlives the process that works on it, and rests in none.</summary>
+[Trait("Database", "once")]
 public sealed class WorkflowReplicaTests : IAsyncLifetime
 {
     private readonly TestWorkflows _workflows = new();

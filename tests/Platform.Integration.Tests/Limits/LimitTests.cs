@@ -6,6 +6,7 @@ using System.Text.Json;
 namespace MultiAgent.Platform.Integration.Tests.Limits;
 
 /// <summary>Requests that are too large, too deep, malformed or too many.</summary>
+[Trait("Database", "once")]
 public sealed class LimitTests(LimitTests.Fixture fixture) : IClassFixture<LimitTests.Fixture>
 {
     private readonly TestPlatform _platform = fixture.Platform;

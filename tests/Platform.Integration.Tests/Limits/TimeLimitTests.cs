@@ -8,6 +8,7 @@ using System.Text.Json;
 namespace MultiAgent.Platform.Integration.Tests.Limits;
 
 /// <summary>Clients that send slowly, and requests that take too long, with the shortest limits that there are.</summary>
+[Trait("Database", "once")]
 public sealed class TimeLimitTests : IAsyncLifetime
 {
     // The limits are 1 s and the server looks at them once a second; its rule against slow bodies needs 5 s. The defaults are 15 s and 100 s.

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace MultiAgent.Platform.Integration.Tests.OpenAi;
 
 /// <summary>Several keys of a model: shares, circuits and their recovery.</summary>
+[Trait("Database", "once")]
 public sealed class DeploymentTests
 {
     [Fact]

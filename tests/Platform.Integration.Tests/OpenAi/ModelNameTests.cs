@@ -4,6 +4,7 @@ using System.Text.Json;
 namespace MultiAgent.Platform.Integration.Tests.OpenAi;
 
 /// <summary>Which model a name leads to, and what the list of models says.</summary>
+[Trait("Database", "once")]
 public sealed class ModelNameTests : IAsyncLifetime
 {
     private TestPlatform _platform = null!;

@@ -6,6 +6,7 @@ namespace MultiAgent.Platform.Integration.Tests.OpenAi;
 
 /// <summary>The provider gets what the client sent and the client gets what the provider sent, byte for byte.</summary>
 [Collection(SharedPlatform.Name)]
+[Trait("Database", "once")]
 public sealed class PassThroughTests(PlatformFixture fixture)
 {
     private const string Path = "/v1/chat/completions";

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace MultiAgent.Platform.Integration.Tests.OpenAi;
 
 /// <summary>What a client sees, and what is metered, when a provider fails in each way that providers do.</summary>
+[Trait("Database", "once")]
 public sealed class ProviderFaultTests(ProviderFaultTests.Fixture fixture) : IClassFixture<ProviderFaultTests.Fixture>
 {
     private readonly TestPlatform _platform = fixture.Platform;

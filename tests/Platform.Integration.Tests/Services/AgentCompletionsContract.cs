@@ -264,6 +264,7 @@ public abstract class AgentCompletionsContract : IAsyncLifetime
 
 /// <summary>In one process.</summary>
 [Collection(SharedPlatform.Name)]
+[Trait("Database", "once")]
 public sealed class LocalAgentCompletionsTests(PlatformFixture fixture) : AgentCompletionsContract
 {
     protected override TestPlatform Platform => fixture.Platform;
@@ -271,6 +272,7 @@ public sealed class LocalAgentCompletionsTests(PlatformFixture fixture) : AgentC
 
 /// <summary>From the gateway to the orchestrator in another process.</summary>
 [Collection(ServicesApart.Name)]
+[Trait("Database", "once")]
 public sealed class RemoteAgentCompletionsTests(ServicesFixture fixture) : AgentCompletionsContract
 {
     protected override TestPlatform Platform => fixture.Platform;

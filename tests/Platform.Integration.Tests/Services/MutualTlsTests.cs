@@ -8,6 +8,7 @@ using MultiAgent.Data;
 namespace MultiAgent.Platform.Integration.Tests.Services;
 
 /// <summary>Services that show certificates to each other.</summary>
+[Trait("Database", "once")]
 public sealed class MutualTlsTests : IAsyncLifetime
 {
     private readonly TempFolder _folder = new();

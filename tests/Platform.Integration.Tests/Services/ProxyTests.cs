@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Builder;
 namespace MultiAgent.Platform.Integration.Tests.Services;
 
 /// <summary>The proxy of the gateway before a service that tries it.</summary>
+[Trait("Database", "once")]
 public sealed class ProxyTests : IAsyncLifetime
 {
     private readonly List<TempFolder> _folders = [];

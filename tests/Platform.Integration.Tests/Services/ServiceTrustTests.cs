@@ -10,6 +10,7 @@ namespace MultiAgent.Platform.Integration.Tests.Services;
 
 /// <summary>A service believes a token that it can verify, and nothing else.</summary>
 [Collection(ServicesApart.Name)]
+[Trait("Database", "once")]
 public sealed class ServiceTrustTests(ServicesFixture fixture)
 {
     private readonly TestPlatform _platform = fixture.Platform;

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace MultiAgent.Platform.Integration.Tests.Surface;
 
 /// <summary>Model providers in <c>/health</c>, as the clients' calls have found them.</summary>
+[Trait("Database", "once")]
 public sealed class ProviderHealthTests
 {
     [Fact]

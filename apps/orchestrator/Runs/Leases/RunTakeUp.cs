@@ -86,7 +86,7 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
             if (taken.Cancel != StopCause.None) await engine.CancelAsync(run.TenantId, run.Id, taken.Cancel);
             return;
         }
-        IEnumerable<ChatMessage> history = await RunExecution.HistoryAsync(store, run, input);
+        History history = await RunExecution.HistoryAsync(store, run, input);
         await engine.ResumeAsync(live, RunReplay.Rebuild(agent, input, history, events, options.Value.MaxIdenticalRounds));
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Events;
@@ -6,6 +7,7 @@ using MultiAgent.Data.Tenancy;
 using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Blackboards;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Compensations;
@@ -53,7 +55,13 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunStatements.AppendFenced(batch, write.Run, write.Events, "'queued', 'running'", () => new LeaseLostException(write.Run.Id));
         if (write.End is { } end) PostgresRunStatements.End(batch, end);
         PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
-        if (write.RemovesMessages) batch.Add("DELETE FROM orchestrator.messages WHERE conversation_id = $3::text AND run_id = $1 AND tenant_id = $2", write.Run.Id, write.Run.TenantId, write.Run.ConversationId);
+        if (write.Summary is { } summary) PostgresSummaryStore.Add(batch, write.Run.TenantId, summary);
+        if (write.RemovesMessages)
+        {
+            batch.Add("DELETE FROM orchestrator.messages WHERE conversation_id = $3::text AND run_id = $1 AND tenant_id = $2", write.Run.Id, write.Run.TenantId, write.Run.ConversationId);
+            // It may tell of them.
+            batch.Add("DELETE FROM orchestrator.conversation_summaries WHERE conversation_id = $3::text AND run_id = $1 AND tenant_id = $2", write.Run.Id, write.Run.TenantId, write.Run.ConversationId);
+        }
         PostgresRunWaits.Write(batch, write);
         PostgresDeadLetterStore.Write(batch, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
@@ -129,13 +137,17 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
             """, tenantId, PostgresText.Storable(beforeId), filter.Status is { } status ? RunStatusNames.Of(status) : null, PostgresText.Storable(filter.Agent), PostgresText.Storable(filter.ConversationId), limit,
             PostgresText.Storable(filter.ParentRunId), filter.Kind is { } kind ? RunKindNames.Of(kind) : null).ListAsync(PostgresRunRows.Read));
 
-    public async ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit)
+    public async ValueTask<StoredHistory> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit)
     {
-        List<byte[]> messages = await database.ReadAsync(tenantId, session => session
-            .Sql("SELECT wire FROM orchestrator.messages WHERE conversation_id = $1 AND tenant_id = $2 AND run_id <> $3 ORDER BY position DESC LIMIT $4", conversationId, tenantId, exceptRunId, limit)
-            .ListAsync(static row => row.Bytes(0)));
-        messages.Reverse();
-        return messages;
+        // The summary comes in the same round trip, under a position that no message has.
+        List<StoredMessage> rows = await database.ReadAsync(tenantId, session => session.Sql("""
+            WITH newest AS (SELECT through_position, text FROM orchestrator.conversation_summaries WHERE conversation_id = $1 AND tenant_id = $2 AND run_id <> $3 ORDER BY through_position DESC, id DESC LIMIT 1)
+            SELECT position, wire FROM (SELECT position, wire FROM orchestrator.messages WHERE conversation_id = $1 AND tenant_id = $2 AND run_id <> $3
+                AND position > coalesce((SELECT through_position FROM newest), 0) ORDER BY position DESC LIMIT $4) m
+            UNION ALL SELECT 0, convert_to(text, 'UTF8') FROM newest
+            ORDER BY position
+            """, conversationId, tenantId, exceptRunId, limit).ListAsync(static row => new StoredMessage(row.Int64(0), row.Bytes(1))));
+        return rows is [{ Position: 0 } summary, .. var after] ? new StoredHistory(Encoding.UTF8.GetString(summary.Wire), after) : new StoredHistory(null, rows);
     }
 
     public Task<int> ForgetKeysAsync(DateTimeOffset before, int batch) => database.WriteAsync(TenantScope.System("idempotency keys of runs"), session => session.Sql("""

@@ -5,6 +5,7 @@ using MultiAgent.Data.Sqlite;
 using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Blackboards;
+using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Compensations;
@@ -90,14 +91,18 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         """).Bind(1, tenantId).Bind(2, beforeId).Bind(3, filter.Status is { } status ? RunStatusNames.Of(status) : null).Bind(4, filter.Agent).Bind(5, filter.ConversationId).Bind(6, limit)
         .Bind(7, filter.ParentRunId).Bind(8, filter.Kind is { } kind ? RunKindNames.Of(kind) : null))));
 
-    public ValueTask<IReadOnlyList<byte[]>> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => new(database.Read<IReadOnlyList<byte[]>>(session =>
+    public ValueTask<StoredHistory> HistoryAsync(string tenantId, string conversationId, string exceptRunId, int limit) => new(database.Read(session =>
     {
-        SqliteStatement read = session.Prepare("SELECT wire FROM messages WHERE conversation_id = ?1 AND tenant_id = ?2 AND run_id <> ?3 ORDER BY position DESC LIMIT ?4")
-            .Bind(1, conversationId).Bind(2, tenantId).Bind(3, exceptRunId).Bind(4, limit);
-        var messages = new List<byte[]>();
-        while (read.Step()) messages.Add(read.Bytes(0).ToArray());
+        SqliteStatement find = session.Prepare("SELECT through_position, text FROM conversation_summaries WHERE conversation_id = ?1 AND tenant_id = ?2 AND run_id <> ?3 ORDER BY through_position DESC, id DESC LIMIT 1")
+            .Bind(1, conversationId).Bind(2, tenantId).Bind(3, exceptRunId);
+        (long through, string? summary) = find.Step() ? (find.Int64(0), find.Text(1)) : (0, null);
+        find.Reset();
+        SqliteStatement read = session.Prepare("SELECT position, wire FROM messages WHERE conversation_id = ?1 AND tenant_id = ?2 AND run_id <> ?3 AND position > ?5 ORDER BY position DESC LIMIT ?4")
+            .Bind(1, conversationId).Bind(2, tenantId).Bind(3, exceptRunId).Bind(4, limit).Bind(5, through);
+        var messages = new List<StoredMessage>();
+        while (read.Step()) messages.Add(new StoredMessage(read.Int64(0), read.Bytes(1).ToArray()));
         messages.Reverse();
-        return messages;
+        return new StoredHistory(summary, messages);
     }));
 
     public Task<int> ForgetKeysAsync(DateTimeOffset before, int batch) => database.Writer.WriteAsync(session => session.Prepare("""
@@ -185,7 +190,13 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
     private static void Append(SqliteSession session, RunWrite write)
     {
         Append(session, write.Run, write.Events, write.Messages);
-        if (write.RemovesMessages) session.Prepare("DELETE FROM messages WHERE conversation_id = ?3 AND run_id = ?1 AND tenant_id = ?2").Bind(1, write.Run.Id).Bind(2, write.Run.TenantId).Bind(3, write.Run.ConversationId).Execute();
+        if (write.Summary is { } summary) SqliteSummaryStore.Add(session, write.Run.TenantId, summary);
+        if (write.RemovesMessages)
+        {
+            session.Prepare("DELETE FROM messages WHERE conversation_id = ?3 AND run_id = ?1 AND tenant_id = ?2").Bind(1, write.Run.Id).Bind(2, write.Run.TenantId).Bind(3, write.Run.ConversationId).Execute();
+            // It may tell of them.
+            session.Prepare("DELETE FROM conversation_summaries WHERE conversation_id = ?3 AND run_id = ?1 AND tenant_id = ?2").Bind(1, write.Run.Id).Bind(2, write.Run.TenantId).Bind(3, write.Run.ConversationId).Execute();
+        }
         SqliteRunWaits.Write(session, write);
         SqliteDeadLetterStore.Write(session, write);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(session, asked);

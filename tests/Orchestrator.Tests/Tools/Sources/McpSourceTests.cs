@@ -54,6 +54,7 @@ internal sealed class FakeMcp : IAsyncDisposable
     internal sealed record Sum(int Total);
 }
 
+[Trait("Database", "once")]
 public sealed class McpSourceTests(SourceFixture fixture) : IClassFixture<SourceFixture>
 {
     private HttpClient Alpha => fixture.Host.Alpha;

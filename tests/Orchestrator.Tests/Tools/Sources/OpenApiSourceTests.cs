@@ -27,6 +27,7 @@ public sealed class SourceFixture : IAsyncLifetime
     }
 }
 
+[Trait("Database", "once")]
 public sealed class OpenApiSourceTests(SourceFixture fixture) : IClassFixture<SourceFixture>
 {
     private HttpClient Alpha => fixture.Host.Alpha;

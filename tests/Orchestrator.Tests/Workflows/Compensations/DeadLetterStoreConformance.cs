@@ -99,11 +99,13 @@ public abstract class DeadLetterStoreConformance : StoreTests
     }
 }
 
+[Trait("Database", "once")]
 public sealed class SqliteDeadLetterStoreTests : DeadLetterStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => Task.FromResult<IStores>(new SqliteStores());
 }
 
+[Trait("Database", "once")]
 public sealed class PostgresDeadLetterStoreTests : DeadLetterStoreConformance
 {
     private protected override Task<IStores> OpenAsync() => PostgresStores.OpenAsync();

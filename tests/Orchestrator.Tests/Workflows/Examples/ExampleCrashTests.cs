@@ -13,6 +13,7 @@ namespace MultiAgent.Orchestrator.Tests.Workflows.Examples;
 /// one, when a tool was called whose result nobody has stored. The next process on the same file brings all of them to the end that they have without a
 /// crash. One process dies for all runs at once; a <see cref="Fuse"/> has each of them stand still at its own moment.
 /// </summary>
+[Trait("Database", "once")]
 public sealed class ExampleCrashTests
 {
     // In the suite of faults each write in both ways; in the usual run in one of them, by turns.

@@ -10,6 +10,7 @@ namespace MultiAgent.Orchestrator.Tests.Workflows.Examples;
 /// Two platforms, processes of their own, on one PostgreSQL and one NATS. The one that works on the examples is killed (kill -9) while its runs stand at chosen
 /// writes; the other takes them up when their leases run out, and brings each to the end that it has without a crash.
 /// </summary>
+[Trait("Database", "once")]
 public sealed class ExampleKillTests
 {
     // In the suite of faults every write in both ways; in the usual run one in nine.

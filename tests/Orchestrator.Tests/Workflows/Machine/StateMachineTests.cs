@@ -24,6 +24,7 @@ namespace MultiAgent.Orchestrator.Tests.Workflows.Machine;
 /// and get each event and decision several times, out of order, through any process. Each has to have the end that it has undisturbed, each effect once, and a log
 /// without gaps in which nothing that was there has changed.
 /// </summary>
+[Trait("Database", "once")]
 public sealed class StateMachineTests
 {
     private const int Programs = 200;
