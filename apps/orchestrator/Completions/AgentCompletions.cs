@@ -68,7 +68,7 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
     private static RunOutcome? Told(RunOutcome? outcome) => outcome is not { Run: { IsResting: true } run, Message: null } ? outcome : outcome with
     {
         Message = new FinalMessage { Id = Ids.New("msg", run.CreatedAt), FinishReason = "stop", Text = Encoding.UTF8.GetBytes(run.Status == RunStatus.Paused
-            ? $"Run {run.Id} is paused, and goes on when it is resumed." : $"This needs the approval of a person first. Run {run.Id} goes on when it is given.") },
+            ? $"Run {run.Id} is paused, and goes on when it is resumed." : $"This needs the approval of a person first, or waits for an event or a time. Run {run.Id} goes on when it is there.") },
     };
 
     /// <summary>A workflow's run goes on when its client leaves: what it has begun is not undone for a lost connection.</summary>
