@@ -12,6 +12,7 @@ using MultiAgent.Messaging;
 using MultiAgent.Messaging.Seeding;
 using MultiAgent.Orchestrator.A2A;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Mcp;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Completions;
@@ -59,6 +60,7 @@ public sealed class OrchestratorModule : IServiceModule
         services.TryAddSingleton<A2aTasks>();
         AddAgents(services);
         services.AddMemory();
+        services.AddBlackboards();
         services.AddWorkflowDefinitions();
         AddRuns(services);
         services.AddStore<IConversationStore, SqliteConversationStore, PostgresConversationStore>();

@@ -18,6 +18,8 @@ public sealed record WorkflowDefinition
     public ValueTemplate? Output { get; init; }
     /// <summary>What the result must look like.</summary>
     public JsonShape? OutputSchema { get; init; }
+    /// <summary>What the run's steps and agents share, by name; empty: nothing.</summary>
+    public required IReadOnlyDictionary<string, BlackboardEntry> Blackboard { get; init; }
     public required WorkflowLimits Limits { get; init; }
     public required IReadOnlyList<Step> Steps { get; init; }
 

@@ -62,6 +62,7 @@ public static partial class WorkflowReader
             MaxCostUsd = l.Money("maxCostUsd"),
             MaxSeconds = l.Integer("maxSeconds", 1, (int)StepReader.LongestWait),
         });
+        context.Blackboard = BlackboardReader.Read(reader, context);
         IReadOnlyList<Step> steps = reader.List("steps", required: true, 1, int.MaxValue) is { } list ? StepListReader.Read(list, "steps", context, null, null) : [];
         var output = reader.OptionalValue("output");
         reader.Finish();
@@ -73,6 +74,7 @@ public static partial class WorkflowReader
             Inputs = inputs,
             Output = output,
             OutputSchema = outputSchema,
+            Blackboard = context.Blackboard,
             Limits = limits ?? new WorkflowLimits(),
             Steps = steps,
             ById = context.Steps,

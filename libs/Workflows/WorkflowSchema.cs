@@ -65,6 +65,7 @@ public static class WorkflowSchema
             "inputs": {"$ref": "#/definitions/schema", "description": "JSON schema of the inputs."},
             "output": {"$ref": "#/definitions/value", "description": "The result; without it, the output of the last step."},
             "outputSchema": {"$ref": "#/definitions/schema", "description": "JSON schema of the result."},
+            "blackboard": {"type": "object", "maxProperties": 100, "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"}, "description": "What the run's steps and agents share, by name.", "additionalProperties": {"$ref": "#/definitions/entry"}},
             "limits": {"type": "object", "additionalProperties": false, "description": "Bounds of one run.", "properties": {
               "maxSteps": {"type": "integer", "minimum": 1, "maximum": 100000, "default": 1000},
               "maxTokens": {"type": "integer", "minimum": 1, "maximum": 1000000000},
@@ -81,6 +82,12 @@ public static class WorkflowSchema
             "condition": {"type": ["string", "boolean"], "maxLength": 4000, "description": "A Liquid expression without braces, e.g. inputs.total > 100 and inputs.vip."},
             "reference": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}(@[A-Za-z0-9_-]{1,32})?$"},
             "schema": {"type": "object", "description": "A JSON schema."},
+            "entry": {"type": "object", "additionalProperties": false, "required": ["schema"], "properties": {
+              "schema": {"$ref": "#/definitions/schema", "description": "What the value must look like after each write."},
+              "merge": {"enum": ["replace", "append", "sum", "max", "min", "merge"], "default": "replace", "description": "How a write goes together with what is there."},
+              "initial": {"description": "The value before the first write."},
+              "description": {"type": "string", "maxLength": 1000, "description": "For agents."}
+            }},
             "role": {"enum": ["owner", "admin", "developer", "analyst", "viewer"]},
             "steps": {"type": "array", "minItems": 1, "maxItems": 500, "items": {"$ref": "#/definitions/step"}}
           }
@@ -102,6 +109,7 @@ public static class WorkflowSchema
             "maxCostUsd": {"type": "number", "minimum": 0.000001, "maximum": 100000}
           }},
           "onError": {"enum": ["fail", "continue"], "default": "fail"},
+          "set": {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"}, "description": "Written to the blackboard once the step is done, by entry; output is at hand.", "additionalProperties": {"$ref": "#/definitions/value"}},
           "compensate": {"$ref": "#/definitions/compensation", "description": "Undoes the step when a later one fails for good."}
         }
         """;

@@ -51,7 +51,7 @@ public sealed class ReaderTests
         Assert.Equal(EndStatus.Failed, Assert.IsType<EndStep>(w.ById["stop"]).Status);
         Assert.Equal(StepTypes.Default.All.Select(t => t.Name).Order(), w.ById.Values.Select(s => s.Type).Distinct().Order());
         Assert.Contains(w.References, r => r is { Kind: ReferenceKind.Workflow, Name: "other@2" });
-        Assert.Equal((28, 5), (w.ById["route"].Head.Line, w.ById["route"].Head.Column));
+        Assert.Equal((32, 5), (w.ById["route"].Head.Line, w.ById["route"].Head.Column));
     }
 
     [Fact]

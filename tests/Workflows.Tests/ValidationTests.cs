@@ -29,6 +29,12 @@ public sealed class ValidationTests
         { Head + "inputs: {type: objekt}\nsteps: [{id: a, type: wait, seconds: 1}]", "invalid_schema", 4, 9, "unknown type" },
         { Head + "inputs: {$ref: 'https://example.com/x.json'}\nsteps: [{id: a, type: wait, seconds: 1}]", "invalid_schema", 4, 9, "begin with '#'" },
         { Head + "inputs: {type: string, pattern: '['}\nsteps: [{id: a, type: wait, seconds: 1}]", "invalid_schema", 4, 9, "pattern" },
+        { Head + "blackboard: {a: {merge: sum}}\nsteps: [{id: a, type: wait, seconds: 1}]", "missing_member", 4, 17, "'schema' is required" },
+        { Head + "blackboard: {a: {schema: {type: string}, merge: sum}}\nsteps: [{id: a, type: wait, seconds: 1}]", "invalid_value", 4, 49, "type number or integer" },
+        { Head + "blackboard: {a: {schema: {type: string}, initial: 1}}\nsteps: [{id: a, type: wait, seconds: 1}]", "invalid_value", 4, 51, "does not fit the schema" },
+        { Head + "blackboard: {A: {schema: {type: string}}}\nsteps: [{id: a, type: wait, seconds: 1}]", "invalid_value", 4, 17, "lower-case" },
+        { Head + "blackboard: {a: {schema: {type: string}}}\nsteps: [{id: a, type: wait, seconds: 1, set: {b: 1}}]", "unknown_variable", 5, 47, "'b' is not declared in 'blackboard'" },
+        { Head + "blackboard: {note: {schema: {type: string}}}\noutput: \"{{ blackboard.nota }}\"\nsteps: [{id: a, type: wait, seconds: 1}]", "unknown_variable", 5, 13, "Did you mean 'note'?" },
         // Steps
         { Steps("- {type: wait, seconds: 1}"), "missing_member", 5, 3, "'id' is required" },
         { Steps("- {id: A, type: wait, seconds: 1}"), "invalid_value", 5, 8, "lower-case" },
@@ -54,6 +60,7 @@ public sealed class ValidationTests
         { Steps("- {id: a, type: human, title: x, onExpire: fail}"), "invalid_value", 5, 44, "goes with 'expiresSeconds'" },
         { Steps("- {id: a, type: human, title: x, role: boss}"), "invalid_value", 5, 40, "one of admin" },
         { Steps("- {id: a, type: debate, agents: [x], judge: y, message: z}"), "invalid_value", 5, 33, "2 to 10" },
+        { Steps("- {id: a, type: transform, output: '{{ blackboard.x }}'}"), "unknown_variable", 5, 40, "declares no 'blackboard'" },
         // Templates
         { Steps("- id: a\n  type: transform\n  output: \"{{ inputs.x | }}\""), "invalid_template", 7, 25, "Not a valid template" },
         { Steps("- id: a\n  type: transform\n  output: |\n    one\n    {{ oops"), "invalid_template", 9, 5, "not closed" },

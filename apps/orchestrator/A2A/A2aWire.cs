@@ -73,7 +73,7 @@ internal static class A2aWire
             ["state"] = dialect == A2aDialect.Current ? $"TASK_STATE_{state}" : state.ToLowerInvariant().Replace('_', '-'),
             ["timestamp"] = (run.EndedAt ?? run.StartedAt ?? run.CreatedAt).UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture),
         };
-        string? says = run.Error is { } error ? $"{error.Message} ({error.Code})" : run.Status == RunStatus.Waiting ? "A person has to decide something first." : null;
+        string? says = run.Error is { } error ? $"{error.Message} ({error.Code})" : run.Status == RunStatus.Waiting ? "A person has to decide something first, or an event or a time has yet to come." : null;
         if (says is null) return status;
         var message = new JsonObject { ["messageId"] = $"{run.Id}-status", ["role"] = dialect == A2aDialect.Current ? "ROLE_AGENT" : "agent", ["parts"] = new JsonArray(Part(says, dialect)) };
         if (dialect == A2aDialect.Old) message["kind"] = "message";

@@ -65,9 +65,10 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
     };
 
     /// <summary>A client of this surface cannot wait for days: of a run that rests, it is told so.</summary>
-    private static RunOutcome? Told(RunOutcome? outcome) => outcome is not { Run: { Status: RunStatus.Waiting } run, Message: null } ? outcome : outcome with
+    private static RunOutcome? Told(RunOutcome? outcome) => outcome is not { Run: { IsResting: true } run, Message: null } ? outcome : outcome with
     {
-        Message = new FinalMessage { Id = Ids.New("msg", run.CreatedAt), FinishReason = "stop", Text = Encoding.UTF8.GetBytes($"This needs the approval of a person first. Run {run.Id} goes on when it is given.") },
+        Message = new FinalMessage { Id = Ids.New("msg", run.CreatedAt), FinishReason = "stop", Text = Encoding.UTF8.GetBytes(run.Status == RunStatus.Paused
+            ? $"Run {run.Id} is paused, and goes on when it is resumed." : $"This needs the approval of a person first, or waits for an event or a time. Run {run.Id} goes on when it is there.") },
     };
 
     /// <summary>A workflow's run goes on when its client leaves: what it has begun is not undone for a lost connection.</summary>
@@ -120,7 +121,7 @@ internal sealed class AgentCompletions(AgentCatalogue agents, IWorkflowSource wo
             else
             {
                 outcome = Told(await outcomes.WaitAsync(started, cancellationToken, orRest: true));
-                if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
+                if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting or RunStatus.Paused, Message: not null }) return new AgentCompletion(200, started.Run.Id, CompletionWriter.Whole(outcome));
             }
             (int status, string code, string message) = Describe(outcome);
             return AgentCompletion.Error(status, code, message, runId: started.Run.Id, retryAfter: status is 429 or 503 ? TimeSpan.FromSeconds(1) : null);

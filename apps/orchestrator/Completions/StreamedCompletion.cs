@@ -59,7 +59,7 @@ internal sealed class StreamedCompletion : IAgentCompletion
             }
         }
         bool text = items.Exists(i => i.Event is null);
-        if (!text && (started.Outcome ?? await outcome(cancellationToken)) is var end && end?.Run.Status is not (RunStatus.Completed or RunStatus.Waiting))
+        if (!text && (started.Outcome ?? await outcome(cancellationToken)) is var end && end?.Run.Status is not (RunStatus.Completed or RunStatus.Waiting or RunStatus.Paused))
             return (null, end);
         completion._pump = completion.PumpAsync(items);
         return (completion, null);
@@ -149,9 +149,9 @@ internal sealed class StreamedCompletion : IAgentCompletion
 
     private void Finish(ChunkWriter writer, RunOutcome? outcome, bool textWritten)
     {
-        if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting, Message: { } message })
+        if (outcome is { Run.Status: RunStatus.Completed or RunStatus.Waiting or RunStatus.Paused, Message: { } message })
         {
-            bool rests = outcome.Run.Status == RunStatus.Waiting;
+            bool rests = outcome.Run.IsResting;
             if (rests && _started.Live is not null) writer.Text("\n\n"u8);
             if ((_started.Live is null || !textWritten || rests) && !message.Text.IsEmpty) writer.Text(message.Text.Span);
             if (!message.ToolCalls.IsEmpty) writer.ToolCalls(message.ToolCalls);

@@ -10,7 +10,11 @@ internal sealed class CallGuard
 
     private const int Window = 6;
 
+    /// <summary>Another agent was asked the same again and again, and answered the same.</summary>
+    public const string NoProgress = "no_progress";
+
     private readonly List<string> _last = [];
+    private readonly Dictionary<string, int> _answers = new(StringComparer.Ordinal);
 
     /// <summary>Notes a call that is about to be made; the reason to stop instead, or null.</summary>
     public string? Note(ToolCall call)
@@ -23,5 +27,15 @@ internal sealed class CallGuard
         for (int i = 2; i < Window; i++)
             if (_last[i] != _last[i - 2]) return null;
         return Oscillation;
+    }
+
+    /// <summary>Notes what the run of a call has answered; true when the same answer to the same question came as often as it may, whatever was done in between.</summary>
+    /// <param name="call">The question.</param>
+    /// <param name="answer">As the log has it.</param>
+    /// <param name="limit">0: as often as it likes.</param>
+    public bool Answered(ToolCall call, string answer, int limit)
+    {
+        string state = ProgressGuard.Hash(call.Name, call.CanonicalArguments(), answer);
+        return (_answers[state] = _answers.GetValueOrDefault(state) + 1) >= limit && limit > 0;
     }
 }

@@ -108,7 +108,7 @@ internal static class ChatEndpoints
         RunOutcome outcome = started.Outcome ?? await outcomes.WaitAsync(started, cancellationToken, orRest: true)
             ?? throw new ApiException(503, ErrorCodes.Overloaded, $"The server is stopping. Run {started.Run.Id} goes on at its next start; read its events.") { RetryAfter = TimeSpan.FromSeconds(5) };
         if (outcome.Run.Error is { } error) return Problems.Of(error.Status, error.Code, $"{error.Message} (run {outcome.Run.Id})");
-        // It waits for a person's consent to a call.
+        // It waits for a person's consent to a call, or somebody has paused it.
         return outcome.Run.IsFinal ? TypedResults.Ok(Answer(outcome)) : TypedResults.Accepted($"/api/v1/runs/{outcome.Run.Id}", Answer(outcome));
     }
 

@@ -1,5 +1,6 @@
 using MultiAgent.Contracts.Events;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -82,6 +83,9 @@ internal sealed class NewRun
 
     /// <summary>Stored when the run starts at once.</summary>
     public IReadOnlyList<NewMessage> Messages { get; init; } = [];
+
+    /// <summary>Writes to the run's blackboard that it begins with.</summary>
+    public IReadOnlyList<BlackboardWrite> Board { get; init; } = [];
 
     /// <summary>The conversation is to be made; otherwise it must be there.</summary>
     public bool CreateConversation { get; init; }

@@ -10,6 +10,7 @@ using MultiAgent.Hosting.Api;
 using MultiAgent.Hosting.Edge;
 using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Identity;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Runs.Graphs;
 using MultiAgent.Orchestrator.Runs.Waits;
@@ -93,6 +94,8 @@ internal static class RunEndpoints
         group.MapPost("/{id}/retry", ForkEndpoints.RetryAsync).RequireScope(Scopes.RunsWrite).WithSummary("Run a failed or cancelled workflow again from where it failed, as a new run");
         group.MapPost("/{id}/fork", ForkEndpoints.ForkAsync).RequireScope(Scopes.RunsWrite).WithSummary("Run a workflow again from an event of an earlier run on, with outputs or inputs changed, as a new run");
         group.MapGet("/{id}/steps", RunSteps.GetAsync).WithSummary("The steps of a workflow's run, with their state, outputs and errors");
+        group.MapGet("/{id}/blackboard", BlackboardEndpoints.GetAsync).WithSummary("The blackboard that a run shares with the runs around it, as it stands or as it was after a write: version");
+        group.MapGet("/{id}/blackboard/history", BlackboardEndpoints.HistoryAsync).WithSummary("The writes to a run's blackboard, oldest first; filter by the name of an entry");
         group.MapGet("/{id}/graph", RunGraphEndpoint.GetAsync).WithSummary("The graph of what a run runs, with the state of each node, as JSON or with ?format=mermaid as a Mermaid flow chart; If-None-Match for who asks again and again");
         group.MapGet("/{id}", GetAsync).WithSummary("Get a run");
         group.MapGet("/{id}/events", EventsAsync).DisableRequestTimeout().WithSummary("Follow a run's log as server-sent events from Last-Event-ID on, or page through it with Accept: application/json");

@@ -355,6 +355,7 @@ internal sealed partial class RunEngine
             Accepted = accepted,
             Started = log.Take(),
             Messages = RunExecution.NewMessages(request.Input, now),
+            Board = [.. request.Board.Select(w => w with { BoardRunId = record.Id })],
             CreateConversation = request.Input.NewConversation,
             Title = request.Input.Message is { } message ? Title(message) : null,
             Lease = _options.Lease,

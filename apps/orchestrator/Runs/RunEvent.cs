@@ -54,6 +54,10 @@ internal static class RunEventTypes
     public const string WaitRequested = "wait.requested";
     public const string WaitResolved = "wait.resolved";
     public const string WaitExpired = "wait.expired";
+    /// <summary>What a place of a workflow has seen of the blackboard: its version.</summary>
+    public const string BlackboardRead = "blackboard.read";
+    /// <summary>An agent or a step has written to the blackboard.</summary>
+    public const string BlackboardWritten = "blackboard.written";
     /// <summary>The workflow has failed, and what its steps did is being undone.</summary>
     public const string Compensating = "run.compensating";
     /// <summary>A step could not be undone.</summary>
@@ -69,6 +73,8 @@ internal static class RunEventTypes
     public const string Waiting = "run.waiting";
     /// <summary>It rests because it was asked to; <see cref="Resumed"/> follows when it goes on.</summary>
     public const string Paused = "run.paused";
+    /// <summary>Agents went round without getting anywhere, and are stopped.</summary>
+    public const string NoProgress = "no_progress.detected";
     public const string LimitReached = "limit.reached";
     /// <summary>A share of a limit is used: the run goes on cheaper and shorter.</summary>
     public const string SoftLimitReached = "limit.soft_reached";

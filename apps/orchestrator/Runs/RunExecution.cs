@@ -185,13 +185,20 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
             await EndAsync(RunStatus.Completed, "tool_calls", null, message);
             return true;
         }
-        if ((state.Steps >= _agent.MaxSteps ? "max_steps" : SpentLimit()) is { } stop)
+        if ((state.Stalled ? CallGuard.NoProgress : state.Steps >= _agent.MaxSteps ? "max_steps" : SpentLimit()) is { } stop)
         {
+            if (state.Stalled) StalledTogether();
             await StopAsync(stop, default);
             return true;
         }
         CallModel();
         return false;
+    }
+
+    private void StalledTogether()
+    {
+        log.NoProgress("sub_run", services.Options.Value.MaxIdenticalRounds);
+        services.Metrics.NoProgress("sub_run");
     }
 
     /// <summary>Logs that the model is asked next; from a share of a limit on, a cheaper one that answers briefly.</summary>
@@ -299,7 +306,9 @@ internal sealed class RunExecution(RunServices services, ToolRunner tools, Child
             Triggered(guarded, call.Id);
             result = guarded.Blocked is null ? result with { Text = guarded.Text } : new CallResult("The call was made; a guardrail of this agent keeps its result from you.", true);
         }
+        if (result.Written is { } written) log.BlackboardWritten(call, written);
         log.ToolCallCompleted(call, result);
+        if (result.RunId is not null && state.Guard.Answered(call, result.Text, services.Options.Value.MaxIdenticalRounds)) state.Stalled = true;
         state.Spent(result.Usage, result.CostUsd);
         state.Results.Add((call, result.Text));
         state.StepNames.Add(step);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MultiAgent.Models;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Approvals;
@@ -108,6 +109,32 @@ internal sealed class RunLog(RunRecord run, TimeProvider time, long lastSeq)
         json.WriteBoolean("isError"u8, s.result.IsError);
         WriteCall(json, s.result);
     });
+
+    /// <param name="kind">What went round.</param>
+    /// <param name="times">How often.</param>
+    public void NoProgress(string kind, int times) => Add(RunEventTypes.NoProgress, (kind, times), static (json, s) =>
+    {
+        json.WriteString("kind"u8, s.kind);
+        json.WriteNumber("states"u8, 1);
+        json.WriteNumber("times"u8, s.times);
+    });
+
+    public void BlackboardWritten(ToolCall call, BlackboardWrite written) => Add(RunEventTypes.BlackboardWritten, (call, written), static (json, s) =>
+    {
+        json.WriteString("id"u8, s.call.Id);
+        WriteBlackboard(json, s.written);
+    });
+
+    /// <summary>A write to the blackboard: what was given, and which of the board's writes it is.</summary>
+    public static void WriteBlackboard(Utf8JsonWriter json, BlackboardWrite written)
+    {
+        json.WriteString("boardRunId"u8, written.BoardRunId);
+        json.WriteString("name"u8, written.Name);
+        json.WriteNumber("version"u8, written.Version);
+        if (written.Agent is not null) json.WriteString("agent"u8, written.Agent);
+        json.WritePropertyName("value"u8);
+        json.WriteRawValue(written.Given, skipInputValidation: true);
+    }
 
     /// <summary>The run of a call rests, and this one waits for its end.</summary>
     public void ChildRests(ToolCall call, RestingChild child) => Add(RunEventTypes.WaitRequested, (call, child), static (json, s) =>

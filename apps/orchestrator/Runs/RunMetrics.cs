@@ -29,6 +29,7 @@ internal sealed class RunMetrics
     private readonly Histogram<double> _stepOverhead = PlatformTelemetry.Meter.CreateHistogram("orchestrator_step_overhead", "s", "The engine's own time for a step, its writes included, without what the agent, tool or wait took.", null, OverheadSeconds);
     private readonly Counter<long> _takenUp = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_runs_taken_up", null, "Runs that went on in this process from their log.");
     private readonly Counter<long> _compensationsFailed = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_compensations_failed", null, "Compensations of workflows that failed after all their attempts.");
+    private readonly Counter<long> _noProgress = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_no_progress", null, "Times that agents went round without getting anywhere and were stopped.");
     private Func<int> _active = () => 0;
 
     public RunMetrics(IOptions<TelemetryOptions> options, ChatMetrics chats)
@@ -70,6 +71,9 @@ internal sealed class RunMetrics
     public void TakenUp(string reason) => _takenUp.Add(1, new KeyValuePair<string, object?>("reason", reason));
 
     public void CompensationFailed() => _compensationsFailed.Add(1);
+
+    /// <param name="kind"><c>loop</c>, <c>group_chat</c>, <c>handoff</c> or <c>sub_run</c>.</param>
+    public void NoProgress(string kind) => _noProgress.Add(1, new KeyValuePair<string, object?>("kind", kind));
 
     private static string KindOf(RunRecord run) => run.ParentRunId is not null ? "step" : RunKindNames.Of(run.Kind);
 

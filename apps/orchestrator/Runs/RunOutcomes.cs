@@ -24,7 +24,7 @@ internal sealed class RunOutcomes(RunEngine engine, IRunStore store, IRunLeases 
             }
             if (engine.Stopped.IsCancellationRequested) return null;
             RunRecord run = await store.FindAsync(started.Run.TenantId, started.Run.Id) ?? started.Run;
-            if (orRest && run.Status == RunStatus.Waiting) return new RunOutcome(run, null);
+            if (orRest && run.IsResting) return new RunOutcome(run, null);
             // It may have been put to rest; any other that has no outcome could not be stored, and the next start takes it up.
             bool elsewhere = leases.IsShared || run.Kind == RunKind.Workflow || run.IsResting || started.Live is null;
             if (!run.IsFinal && (!elsewhere || engine.IsStopping)) return null;

@@ -15,7 +15,8 @@ internal static class RunReplay
     /// <param name="input">From the log's first event.</param>
     /// <param name="history">Messages before this run.</param>
     /// <param name="events">The whole log, in order.</param>
-    public static RunState Rebuild(CompiledAgent agent, RunInput input, History history, IEnumerable<RunEvent> events)
+    /// <param name="maxIdentical"><see cref="RunsOptions.MaxIdenticalRounds"/>.</param>
+    public static RunState Rebuild(CompiledAgent agent, RunInput input, History history, IEnumerable<RunEvent> events, int maxIdentical)
     {
         var state = new RunState();
         state.Load(history, input.Messages);
@@ -56,7 +57,7 @@ internal static class RunReplay
                     Rests(state, e.Data);
                     break;
                 case RunEventTypes.ToolCallCompleted:
-                    Completed(state, e.Data);
+                    Completed(state, e.Data, maxIdentical);
                     break;
             }
         }
@@ -113,7 +114,7 @@ internal static class RunReplay
         state.Open.Add(new OpenCall(call, root.GetProperty("idempotencyKey").GetString()!, root.GetProperty("effect").GetString()!));
     }
 
-    private static void Completed(RunState state, byte[] data)
+    private static void Completed(RunState state, byte[] data, int maxIdentical)
     {
         using var document = JsonDocument.Parse(data);
         JsonElement root = document.RootElement;
@@ -121,6 +122,7 @@ internal static class RunReplay
         // One that a person refused was never open.
         if (state.Open.FindIndex(o => o.Call.Id == id) is >= 0 and var open)
         {
+            if (root.TryGetProperty("runId", out _) && state.Guard.Answered(state.Open[open].Call, root.GetProperty("result").GetString()!, maxIdentical)) state.Stalled = true;
             state.Resting.RemoveAll(r => r.IdempotencyKey == state.Open[open].IdempotencyKey);
             state.Open.RemoveAt(open);
         }

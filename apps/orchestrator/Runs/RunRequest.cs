@@ -1,5 +1,6 @@
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Workflows;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -14,6 +15,8 @@ internal sealed record RunRequest
     public WorkflowVersion? Workflow { get; init; }
     /// <summary>What an earlier run of the workflow did, which this one goes on from; numbered from 1.</summary>
     public IReadOnlyList<RunEvent> Done { get; init; } = [];
+    /// <summary>What that run's blackboard held, as far as this one goes on from it.</summary>
+    public IReadOnlyList<BlackboardWrite> Board { get; init; } = [];
     /// <summary>The run that this one is a step of. It has a slot of the tenant's concurrency already.</summary>
     public string? ParentRunId { get; init; }
     /// <summary>The id that the run is to have; made when null.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using MultiAgent.Models.Dispatch;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Conversations.Compaction;
@@ -9,4 +10,5 @@ namespace MultiAgent.Orchestrator.Runs;
 
 /// <summary>What every run works with.</summary>
 internal sealed record RunServices(
-    IRunStore Store, IRunLeases Leases, IRunWaits Waits, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, Summariser Summariser, TimeProvider Time);
+    IRunStore Store, IRunLeases Leases, IRunWaits Waits, RunOwner Owner, IModelDispatcher Dispatcher, ToolRegistry Tools, IModelFacts Models, RunMetrics Metrics, RunJourneys Journeys, Summariser Summariser,
+    IOptions<RunsOptions> Options, TimeProvider Time);

@@ -67,6 +67,9 @@ internal sealed class RunState
     /// <summary>After a crash: calls of <see cref="CallingMessage"/> that the client is to make.</summary>
     public List<ToolCall> ClientCalls { get; } = [];
 
+    /// <summary>Others were asked the same so often that the run is to stop.</summary>
+    public bool Stalled { get; set; }
+
     /// <summary>A soft limit was reached: the run goes on as the agent's degraded self.</summary>
     public bool Degraded { get; set; }
 

@@ -23,6 +23,15 @@ internal sealed class RunsOptions
     /// <summary>How deep agents that call agents and workflows as tools may start runs. Default 5; 1 to 20.</summary>
     public int MaxSubRunDepth { get; set; } = 5;
 
+    /// <summary>
+    /// How often in a row a round of a loop or a group chat, or an agent's question to another with its answer, may come with nothing changed before that is stopped. Default 5; 2 to 100, 0 for
+    /// no bound.
+    /// </summary>
+    public int MaxIdenticalRounds { get; set; } = 5;
+
+    /// <summary>How often agents may hand a conversation to and fro with nothing changed before that is stopped. Default 2; 2 to 100, 0 for no bound.</summary>
+    public int MaxIdenticalHandoffs { get; set; } = 2;
+
     internal TimeSpan Lease => TimeSpan.FromSeconds(LeaseSeconds);
 }
 
@@ -36,6 +45,8 @@ internal sealed class RunsValidator : IValidateOptions<RunsOptions>
         if (options.PingSeconds is < 1 or > 60) errors.Add($"Runs:PingSeconds is {options.PingSeconds}; set it between 1 and 60.");
         if (options.LeaseSeconds is < 2 or > 600) errors.Add($"Runs:LeaseSeconds is {options.LeaseSeconds}; set it between 2 and 600.");
         if (options.MaxSubRunDepth is < 1 or > 20) errors.Add($"Runs:MaxSubRunDepth is {options.MaxSubRunDepth}; set it between 1 and 20.");
+        if (options.MaxIdenticalRounds is not 0 and (< 2 or > 100)) errors.Add($"Runs:MaxIdenticalRounds is {options.MaxIdenticalRounds}; set it between 2 and 100, or to 0 for no bound.");
+        if (options.MaxIdenticalHandoffs is not 0 and (< 2 or > 100)) errors.Add($"Runs:MaxIdenticalHandoffs is {options.MaxIdenticalHandoffs}; set it between 2 and 100, or to 0 for no bound.");
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
     }
 }

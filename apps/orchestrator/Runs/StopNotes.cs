@@ -15,6 +15,7 @@ internal static class StopNotes
         "max_seconds" => $"I stopped here: this run reached its limit of {agent.MaxTime.TotalSeconds:0} seconds.",
         CallGuard.Repeated => "I stopped here: I was calling the same tool with the same arguments again and again.",
         CallGuard.Oscillation => "I stopped here: I was going back and forth between the same two tool calls.",
+        CallGuard.NoProgress => "I stopped here: I asked the same again and again and got the same answer.",
         _ => "I stopped here.",
     };
 }

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using MultiAgent.Hosting.Telemetry;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Tools.Results;
@@ -27,7 +28,8 @@ internal sealed record PlannedCall(ToolCall Call, string IdempotencyKey, BoundTo
 /// <param name="Code">Of a failure, where it has one; stable.</param>
 /// <param name="RunId">The run that the call was.</param>
 /// <param name="Rests">There is no result yet: the call is a run that rests.</param>
-internal readonly record struct CallResult(string Text, bool IsError, TokenUsage Usage = default, decimal? CostUsd = 0m, string? Code = null, string? RunId = null, RestingCall? Rests = null);
+/// <param name="Written">What the call wrote to the blackboard.</param>
+internal readonly record struct CallResult(string Text, bool IsError, TokenUsage Usage = default, decimal? CostUsd = 0m, string? Code = null, string? RunId = null, RestingCall? Rests = null, BlackboardWrite? Written = null);
 
 /// <summary>Checks and makes calls of tools. Whatever goes wrong becomes a result that the model can act on.</summary>
 internal sealed partial class ToolRunner(ToolRegistry registry, TenantTools tools, ToolResults results, RunMetrics metrics, ILogger<ToolRunner> logger)
@@ -66,7 +68,7 @@ internal sealed partial class ToolRunner(ToolRegistry registry, TenantTools tool
             if (result.Rests is not null) return new CallResult("", false, Rests: result.Rests);
             if (result.IsError) activity?.SetStatus(ActivityStatusCode.Error);
             metrics.ToolCalled(tool.MetricName, result.IsError);
-            return new CallResult(await FitAsync(run, tool, planned.IdempotencyKey, result.Text), result.IsError, result.Usage, result.CostUsd, RunId: result.RunId);
+            return new CallResult(await FitAsync(run, tool, planned.IdempotencyKey, result.Text), result.IsError, result.Usage, result.CostUsd, RunId: result.RunId, Written: result.Written);
         }
         catch (ToolException e)
         {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Runs;
 
 namespace MultiAgent.Orchestrator.Tools;
@@ -90,6 +91,9 @@ internal sealed record ToolResult(string Text)
     /// <summary>The run that the call was.</summary>
     public string? RunId { get; init; }
 
+    /// <summary>What the call wrote to the blackboard.</summary>
+    public BlackboardWrite? Written { get; init; }
+
     /// <summary>There is no result yet: the call is a run that rests. Made again with that run, it gives the result, or rests on.</summary>
     public RestingCall? Rests { get; init; }
 
@@ -124,6 +128,8 @@ internal static class ToolErrorCodes
     /// <summary>The source makes as many calls as it may.</summary>
     public const string SourceBusy = "tool_source_busy";
     public const string Timeout = "tool_timeout";
+    /// <summary>A run around this one is answering the same question already.</summary>
+    public const string NoProgress = "no_progress";
     /// <summary>What the tool returned does not fit the schema that it declares.</summary>
     public const string InvalidResult = "tool_result_invalid";
 }

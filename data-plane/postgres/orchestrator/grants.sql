@@ -3,7 +3,7 @@ GRANT SELECT, INSERT, UPDATE ON orchestrator.agents, orchestrator.agent_labels, 
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.messages, orchestrator.feedback, orchestrator.memories TO maap_app;
 -- Append-only. Partitions are reached through their table alone.
 GRANT SELECT, INSERT ON orchestrator.agent_versions, orchestrator.run_events TO maap_app;
-GRANT SELECT, INSERT, DELETE ON orchestrator.outbox, orchestrator.conversation_summaries TO maap_app;
+GRANT SELECT, INSERT, DELETE ON orchestrator.outbox, orchestrator.conversation_summaries, orchestrator.blackboard_writes TO maap_app;
 GRANT SELECT, INSERT, UPDATE ON orchestrator.workflows, orchestrator.workflow_labels TO maap_app;
 GRANT SELECT, INSERT ON orchestrator.workflow_versions TO maap_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.tool_sources TO maap_app;

@@ -97,8 +97,8 @@ public static class PostgresMigrator
         await ExecuteAsync(connection, Patience, cancellationToken);
         IReadOnlyList<AppliedMigration> all = await ReadAsync(connection, cancellationToken);
         if (all.LastOrDefault(m => m.Service == service) is not { } newest) return null;
-        if (service == MigrationScripts.SharedSchema && newest.Number == 1 && all.Any(m => m.Service != service))
-            throw new StartupException("The schemas of services rest on maap/0001_initial. Roll those back first.");
+        if (service == MigrationScripts.SharedSchema && all.Any(m => m.Service != service))
+            throw new StartupException($"The schemas of services rest on maap/{newest.Name}. Roll those back first.");
         if (MigrationScripts.Postgres(service).FirstOrDefault(m => m.Number == newest.Number) is not { } migration)
             throw new StartupException($"{service}/{newest.Name} was applied by a newer program; roll it back with that one.");
         try

@@ -21,6 +21,9 @@ internal sealed class ReadingContext(StepTypes types)
 
     public List<WorkflowReference> References { get; } = [];
 
+    /// <summary>What the workflow declares, read before its steps.</summary>
+    public IReadOnlyDictionary<string, BlackboardEntry> Blackboard { get; set; } = new Dictionary<string, BlackboardEntry>();
+
     /// <summary>Local variables of the place that is read, innermost last.</summary>
     public List<string> Locals { get; } = [];
 

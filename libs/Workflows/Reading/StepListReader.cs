@@ -52,7 +52,7 @@ internal static class StepListReader
         var reader = new StepReader(node, path, context, place, head);
         reader.Has("id");
         reader.Has("type");
-        reader.Head = head = head with { When = reader.Has("when") ? reader.Condition("when") : null, Policy = Policy(reader) };
+        reader.Head = head = head with { When = reader.Has("when") ? reader.Condition("when") : null, Policy = Policy(reader), Set = reader.Writes("set") };
         if (reader.Find("compensate", required: false, "a step", JsonValueKind.Object) is { } compensate)
         {
             if (undoes is not null) reader.Problem("compensate", ProblemCodes.InvalidValue, "A compensation cannot have one itself.");

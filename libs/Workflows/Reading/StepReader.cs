@@ -45,6 +45,20 @@ public sealed partial class StepReader : MemberReader
     /// <summary>An object of values with templates.</summary>
     public ValueTemplate? Values(string name) => Find(name, required: false, "an object", JsonValueKind.Object) is { } node ? Value(node, name) : null;
 
+    /// <summary>Values with templates by the name of the entry of the blackboard that each is written to, when the step is done; <c>output</c> is at hand.</summary>
+    internal IReadOnlyDictionary<string, ValueTemplate> Writes(string name)
+    {
+        var writes = new Dictionary<string, ValueTemplate>(StringComparer.Ordinal);
+        if (Find(name, required: false, "an object of values by entry of the blackboard", JsonValueKind.Object) is not { } node) return writes;
+        foreach (SourceMember member in node.Members)
+        {
+            string path = $"{At(name)}.{member.Name}";
+            if (!Context.Blackboard.ContainsKey(member.Name)) Context.Problems.Add(new WorkflowProblem(member.Line, member.Column, path, ProblemCodes.UnknownVariable, $"'{Shown(member.Name)}' is not declared in 'blackboard'.{Suggestion.For(member.Name, Context.Blackboard.Keys)}"));
+            writes[member.Name] = ValueTemplate.Read(member.Value, Head.Id, path, (template, error, part, place, uses) => Keep(template, error, part, place, after: true, ["output"], uses));
+        }
+        return writes;
+    }
+
     public Condition Condition(string name, bool after = false, params string[] locals)
     {
         if (Find(name, required: true, "a condition: text or true or false", JsonValueKind.String, JsonValueKind.True, JsonValueKind.False) is not { } node) return Templates.Condition.Always;
@@ -120,7 +134,7 @@ public sealed partial class StepReader : MemberReader
 
     internal ValueTemplate Value(SourceNode node, string name) => ValueTemplate.Read(node, Head.Id, At(name), (template, error, part, path, uses) => Keep(template, error, part, path, after: false, [], uses));
 
-    private T Read<T>(SourceNode node, string path, Func<StepReader, T> read)
+    internal T Read<T>(SourceNode node, string path, Func<StepReader, T> read)
     {
         var reader = new StepReader(node, path, Context, _place, Head);
         T result = read(reader);

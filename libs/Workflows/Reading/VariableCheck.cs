@@ -16,14 +16,14 @@ internal static class VariableCheck
         foreach (StepPlace place in context.Places.Where(p => p.Id.Length > 0)) places.TryAdd(place.Id, place);
         foreach (TemplateUse use in context.Templates)
             foreach (VariableUse variable in use.Uses)
-                if (Check(variable, use, places, declared) is { } problem)
+                if (Check(variable, use, places, declared, context.Blackboard) is { } problem)
                 {
                     (int line, int column) = use.Node.PlaceOf(variable.Offset);
                     context.Problems.Add(new WorkflowProblem(line, column, use.Path, problem.Code, problem.Message));
                 }
     }
 
-    private static (string Code, string Message)? Check(VariableUse variable, TemplateUse use, Dictionary<string, StepPlace> places, HashSet<string>? inputs)
+    private static (string Code, string Message)? Check(VariableUse variable, TemplateUse use, Dictionary<string, StepPlace> places, HashSet<string>? inputs, IReadOnlyDictionary<string, BlackboardEntry> blackboard)
     {
         string root = variable.Root;
         if (use.Locals.Contains(root)) return null;
@@ -34,6 +34,9 @@ internal static class VariableCheck
                     ? null : (ProblemCodes.UnknownVariable, $"'{input}' is not declared in 'inputs'.{Suggestion.For(input, inputs)}");
             case ScopeNames.Run:
                 return variable.Member is not { } member || RunMembers.Contains(member) ? null : (ProblemCodes.UnknownVariable, $"'run' has no '{member}', only: {string.Join(", ", RunMembers)}.");
+            case ScopeNames.Blackboard:
+                return blackboard.Count == 0 ? (ProblemCodes.UnknownVariable, "The workflow declares no 'blackboard'.")
+                    : variable.Member is not { } entry || blackboard.ContainsKey(entry) ? null : (ProblemCodes.UnknownVariable, $"'{MemberReader.Shown(entry)}' is not declared in 'blackboard'.{Suggestion.For(entry, blackboard.Keys)}");
             case ScopeNames.Steps:
                 break;
             default:

@@ -13,6 +13,8 @@ public abstract record Step(StepHead Head)
     /// <summary>Null or true: the step runs; false: it is skipped.</summary>
     public Condition? When => Head.When;
     public StepPolicy Policy => Head.Policy;
+    /// <summary>What the step writes to the blackboard once it is done.</summary>
+    public IReadOnlyDictionary<string, ValueTemplate> Set => Head.Set;
     /// <summary>Undoes the step when a later one fails for good.</summary>
     public Step? Compensate => Head.Compensate;
 
@@ -23,10 +25,13 @@ public abstract record Step(StepHead Head)
 /// <summary>What all steps have, whatever their type.</summary>
 public sealed record StepHead
 {
+    private static readonly IReadOnlyDictionary<string, ValueTemplate> NoWrites = new Dictionary<string, ValueTemplate>();
+
     public required string Id { get; init; }
     public required string Type { get; init; }
     public Condition? When { get; init; }
     public StepPolicy Policy { get; init; } = StepPolicy.Default;
+    public IReadOnlyDictionary<string, ValueTemplate> Set { get; init; } = NoWrites;
     public Step? Compensate { get; init; }
     public required int Line { get; init; }
     public required int Column { get; init; }

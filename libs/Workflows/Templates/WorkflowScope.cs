@@ -27,7 +27,7 @@ public sealed class WorkflowScope
     /// <summary>What <c>'now' | date</c> means. Take it from the run's log, so that a resumed run sees the same.</summary>
     public DateTimeOffset Now { get; init; }
 
-    /// <summary>Variables of the place: <c>item</c>, <c>index</c>, <c>iteration</c>, <c>results</c>, <c>last</c>, <c>round</c>.</summary>
+    /// <summary>Variables of the place: <c>blackboard</c> as it is seen there, <c>item</c>, <c>index</c>, <c>iteration</c>, <c>results</c>, <c>last</c>, <c>round</c>.</summary>
     public IReadOnlyDictionary<string, JsonElement> Locals => _locals;
 
     /// <summary>A scope of one variable, for expressions outside of workflows.</summary>
@@ -77,9 +77,10 @@ public static class ScopeNames
     public const string Inputs = "inputs";
     public const string Steps = "steps";
     public const string Run = "run";
+    public const string Blackboard = "blackboard";
 
     /// <summary>Names that a map cannot give to its items, but for <c>item</c>.</summary>
-    public static IReadOnlyList<string> Reserved { get; } = [Inputs, Steps, Run, "item", "index", "iteration", "results", "last", "round"];
+    public static IReadOnlyList<string> Reserved { get; } = [Inputs, Steps, Run, Blackboard, "item", "index", "iteration", "results", "last", "round"];
 }
 
 /// <summary>Where a template stands.</summary>

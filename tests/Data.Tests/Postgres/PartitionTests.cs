@@ -61,6 +61,32 @@ public sealed class PartitionTests(PostgresFixture fixture) : IClassFixture<Post
     }
 
     [Fact]
+    public async Task Events_OfARunThatHasNotEnded_StayHoweverOldTheyAre()
+    {
+        await using TestDatabase database = await (await TestPostgres.SharedAsync()).NewDatabaseAsync();
+        PostgresDatabase orchestrator = database.Open("orchestrator");
+        var maintenance = new PartitionMaintenance(orchestrator.Server, [], TimeProvider.System, NullLogger<PartitionMaintenance>.Instance);
+        var table = new PartitionedTable("orchestrator.run_events", 180);
+        // Two of one week with their partition, one of another week, and two in the default partition.
+        string waiting = Ids.New("run", Now.AddDays(-400)), ended = Ids.New("run", Now.AddDays(-400)), alone = Ids.New("run", Now.AddDays(-300));
+        foreach (string run in (string[])[waiting, ended, alone, "run_odd_waiting", "run_odd_ended"])
+        {
+            await AddEventAsync(orchestrator, run, Now.AddDays(-400));
+            await AddRunAsync(orchestrator, run, run == waiting || run == "run_odd_waiting" ? "waiting" : "completed");
+        }
+        foreach (int days in (int[])[400, 300]) await database.ScalarAsync("SELECT maap.ensure_partitions('orchestrator.run_events', 0, now() - $1 * interval '1 day')", days);
+
+        Assert.Equal(1, (await maintenance.MaintainAsync(table, default)).Dropped);
+        Assert.Equal(new HashSet<string> { waiting, ended, "run_odd_waiting" }, await LoggedAsync());
+
+        await orchestrator.WriteAsync("t", session => session.Sql("UPDATE orchestrator.runs SET status = 'completed'").ExecuteAsync());
+        Assert.Equal(1, (await maintenance.MaintainAsync(table, default)).Dropped);
+        Assert.Empty(await LoggedAsync());
+
+        async Task<HashSet<string>> LoggedAsync() => [.. await orchestrator.ReadAsync("t", session => session.Sql("SELECT run_id FROM orchestrator.run_events").ListAsync(r => r.GetString(0)))];
+    }
+
+    [Fact]
     public async Task Maintenance_OfManyReplicasAtOnce_MakesEachPartitionOnce()
     {
         await using TestDatabase database = await (await TestPostgres.SharedAsync()).NewDatabaseAsync();
@@ -90,6 +116,9 @@ public sealed class PartitionTests(PostgresFixture fixture) : IClassFixture<Post
     }
 
     private async Task<string> PartitionOfAsync(string run) => (string)(await fixture.Database.ScalarAsync("SELECT tableoid::regclass::text FROM orchestrator.run_events WHERE run_id = $1", run))!;
+
+    private static Task<int> AddRunAsync(PostgresDatabase database, string run, string status) => database.WriteAsync("t", session => session
+        .Sql("INSERT INTO orchestrator.runs (id, tenant_id, agent_id, agent, agent_version, surface, status, request_id, journey_id, created_at) VALUES ($1, 't', 'a', 'a', 1, 'api', $2, 'r', 'j', now())", run, status).ExecuteAsync());
 
     private static Task<int> AddEventAsync(PostgresDatabase database, string run, DateTimeOffset at) => database.WriteAsync("t", session =>
         session.Sql("INSERT INTO orchestrator.run_events (run_id, seq, tenant_id, type, at, data) VALUES ($1, 1, 't', 'step', $2, $3)", run, at, new byte[] { 1 }).ExecuteAsync());

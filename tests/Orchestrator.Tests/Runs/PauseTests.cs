@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using MultiAgent.Orchestrator.Runs;
+using MultiAgent.Orchestrator.Tests.Completions;
 using MultiAgent.Orchestrator.Tests.Support;
 using MultiAgent.Orchestrator.Tests.Workflows;
 using MultiAgent.Orchestrator.Workflows;
@@ -44,6 +45,43 @@ public sealed class PauseTests : IAsyncLifetime
         Assert.Equal("run_not_active", (await _host.Alpha.PostJsonAsync($"/api/v1/runs/{run}/pause", "")).Body.Text("code"));
         Assert.Equal("run_not_paused", (await _host.Alpha.PostJsonAsync($"/api/v1/runs/{run}/resume", "")).Body.Text("code"));
         Assert.Equal(404, (await _host.Beta.PostJsonAsync($"/api/v1/runs/{run}/pause", "")).Status);
+    }
+
+    [Theory]
+    [InlineData("chat")]
+    [InlineData("completion")]
+    [InlineData("stream")]
+    [InlineData("response")]
+    public async Task Client_ThatWaitsForARunWhichIsPaused_IsToldSo(string surface)
+    {
+        const string Body = """{"model":"agent/helper","messages":[{"role":"user","content":"6*7?"}]}""";
+        var gate = new TaskCompletionSource();
+        _host.Model.Script(Calling(gate));
+        Task<string> answer = surface switch
+        {
+            "chat" => PostAsync("/api/v1/chat", new { agent = "helper", message = "6*7?", stream = false }),
+            "completion" => CompleteAsync(),
+            "stream" => StreamAsync(),
+            _ => PostAsync("/v1/responses", new { model = "agent/helper", input = "6*7?" }),
+        };
+        await _host.Model.WaitForRequestsAsync(1);
+        string run = (await _host.Alpha.GetJsonAsync("/api/v1/runs")).Body.GetProperty("data")[0].Text("id");
+        await _host.Alpha.PostJsonAsync($"/api/v1/runs/{run}/pause", "");
+        gate.SetResult();
+
+        string told = await answer.WaitAsync(TestHost.Deadline);
+
+        Assert.Contains(surface switch { "chat" => "202 paused", "response" => "200 in_progress", _ => $"Run {run} is paused" }, told, StringComparison.Ordinal);
+        await _host.Alpha.PostJsonAsync($"/api/v1/runs/{run}/resume", "");
+        Assert.Equal("completed", (await _host.Alpha.WaitForRunAsync(run)).Text("status"));
+
+        async Task<string> PostAsync(string path, object body)
+        {
+            (int status, JsonElement answer, _) = await _host.Alpha.PostJsonAsync(path, body);
+            return $"{status} {answer.Text("status")}";
+        }
+        async Task<string> CompleteAsync() => (await AgentCompletionsTests.CompleteAsync(_host, Body)).Body.ToString();
+        async Task<string> StreamAsync() => string.Concat(await AgentCompletionsTests.StreamAsync(_host, Body));
     }
 
     [Fact]

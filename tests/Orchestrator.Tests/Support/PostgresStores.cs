@@ -1,5 +1,6 @@
 using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
@@ -33,6 +34,7 @@ internal sealed class PostgresStores : IStores
         ResponseDeletions = new PostgresResponseDeletions(Schema);
         Webhooks = new PostgresWebhookStore(Schema);
         Memories = new PostgresMemoryStore(Schema);
+        Blackboards = new PostgresBlackboardStore(Schema);
         Schedules = new PostgresScheduleStore(Schema);
         DeadLetters = new PostgresDeadLetterStore(Schema);
         Summaries = new PostgresSummaryStore(Schema);
@@ -55,6 +57,8 @@ internal sealed class PostgresStores : IStores
     public IWebhookStore Webhooks { get; }
 
     public IMemoryStore Memories { get; }
+
+    public IBlackboardStore Blackboards { get; }
 
     public IScheduleStore Schedules { get; }
 

@@ -1,5 +1,6 @@
 using MultiAgent.Data.Migrations;
 using MultiAgent.Data.Sqlite;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
@@ -32,6 +33,7 @@ internal sealed class SqliteStores : IStores
         ResponseDeletions = new SqliteResponseDeletions(Database);
         Webhooks = new SqliteWebhookStore(Database);
         Memories = new SqliteMemoryStore(Database);
+        Blackboards = new SqliteBlackboardStore(Database);
         Schedules = new SqliteScheduleStore(Database);
         DeadLetters = new SqliteDeadLetterStore(Database);
         Summaries = new SqliteSummaryStore(Database);
@@ -54,6 +56,8 @@ internal sealed class SqliteStores : IStores
     public IWebhookStore Webhooks { get; }
 
     public IMemoryStore Memories { get; }
+
+    public IBlackboardStore Blackboards { get; }
 
     public IScheduleStore Schedules { get; }
 

@@ -1,3 +1,4 @@
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations;
 using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Feedback;
@@ -30,6 +31,8 @@ internal interface IStores : IAsyncDisposable
     IWebhookStore Webhooks { get; }
 
     IMemoryStore Memories { get; }
+
+    IBlackboardStore Blackboards { get; }
 
     IScheduleStore Schedules { get; }
 

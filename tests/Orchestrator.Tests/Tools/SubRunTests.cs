@@ -45,7 +45,7 @@ public sealed class SubRunTests
         await host.Alpha.CreateAgentAsync("echo");
         (int status, JsonElement body, _) = await host.Alpha.SendAsync(HttpMethod.Put, "/api/v1/agents/echo", new { name = "echo", model = "fake/model", tools = new[] { new { name = "agent/echo" } } });
         Assert.True(status == 200, body.GetRawText());
-        host.Model.Default = (request, _) => Task.FromResult(request.Roles[^1] == "tool" ? FakeAnswer.Says(request.LastContent) : FakeAnswer.Calling("agent__echo", """{"message":"deeper"}"""));
+        host.Model.Default = (request, _) => Task.FromResult(request.Roles[^1] == "tool" ? FakeAnswer.Says(request.LastContent) : FakeAnswer.Calling("agent__echo", JsonSerializer.Serialize(new { message = $"deeper than {request.LastContent}" })));
 
         (_, JsonElement run, _) = await host.Alpha.PostJsonAsync("/api/v1/runs?wait=20", new { agent = "echo", message = "Go" });
 

@@ -63,6 +63,13 @@ public sealed class PatternTests : IAsyncLifetime
 
         Assert.Equal("Corrected.", (await RunAsync()).GetString());
         Assert.Contains("helper: Not mine.", _host.Model.Requests.Last().LastContent, StringComparison.Ordinal);
+        // What they told each other is in the run's log.
+        string id = (await _host.Alpha.GetJsonAsync("/api/v1/runs?limit=1")).Body.GetProperty("data")[0].Text("id");
+        JsonElement[] log = [.. (await _host.Alpha.GetJsonAsync($"/api/v1/runs/{id}/events?limit=200", ("Accept", "application/json"))).Body.GetProperty("data").EnumerateArray()];
+        JsonElement[] asked = [.. log.Where(e => e.Text("type") == "child.started").Select(e => e.GetProperty("data"))];
+        Assert.Equal(("helper", "critic", "helper"), (asked[0].Text("agent"), asked[1].Text("agent"), asked[1].Text("handedOverBy")));
+        Assert.Equal(_host.Model.Requests.Select(r => r.LastContent), asked.Select(a => a.Text("message")));
+        Assert.Equal(["Not mine.\nHANDOFF: critic", "Corrected."], log.Where(e => e.Text("type") == "child.completed").Select(e => e.GetProperty("data").Text("output")));
     }
 
     private void Says(params string[] answers) => _host.Model.Script([.. answers.Select(a => FakeAnswer.Says(a))]);

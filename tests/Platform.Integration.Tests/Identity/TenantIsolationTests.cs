@@ -11,6 +11,10 @@ public sealed class TenantIsolationTests : IAsyncLifetime
     /// <summary>Stands in everything that tenant A makes.</summary>
     private const string Needle = "needle-of-tenant-a";
 
+    // All things that are named rather than numbered have the one name that a route is filled with.
+    private const string Workflow = $$"""{"apiVersion":"maap/v1","kind":"Workflow","name":"needle-agent","description":"{{Needle}}","steps":[{"id":"ask","type":"human","title":"{{Needle}}"}]}""";
+    private const string Source = """{"slug":"needle-agent","kind":"openapi","openApi":{"serverUrl":"https://shop.example.com","document":{"openapi":"3.1.0","info":{"title":"Shop","version":"1"},"paths":{"/orders":{"get":{"operationId":"orders","responses":{"200":{"description":"ok"}}}}}}}}""";
+
     // Bodies that would be accepted if the thing were the caller's.
     private static readonly Dictionary<string, string> Bodies = new()
     {
@@ -27,6 +31,12 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         ["POST /api/v1/conversations/{id}/messages"] = """{"content":"Stolen"}""",
         ["PATCH /api/v1/memories/{id}"] = """{"text":"Stolen"}""",
         ["POST /a2a/{slug}/"] = """{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m1","role":"ROLE_USER","parts":[{"text":"hi"}]}}}""",
+        ["POST /api/v1/approvals/{id}"] = """{"decision":"approve"}""",
+        ["PUT /api/v1/workflows/{slug}"] = Workflow,
+        ["PUT /api/v1/workflows/{slug}/labels/{label}"] = """{"version":1}""",
+        ["PUT /api/v1/tool-sources/{slug}"] = Source,
+        ["PUT /api/v1/schedules/{id}"] = """{"cron":"0 10 * * *","workflow":"needle-agent"}""",
+        ["PUT /api/v1/webhook-endpoints/{id}"] = """{"url":"https://hooks.example.com/stolen"}""",
         ["PATCH /api/v1/users/{id}"] = """{"name":"Stolen"}""",
         ["POST /v1/chat/completions"] = """{"model":"agent/needle-agent","messages":[{"role":"user","content":"hi"}]}""",
     };
@@ -53,6 +63,14 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         _ids["keys"] = (await a.GetJsonAsync("/api/v1/keys")).GetProperty("data")[0].GetProperty("id").GetString()!;
         _ids["users"] = (await a.GetJsonAsync("/api/v1/users")).GetProperty("data")[0].GetProperty("id").GetString()!;
         _ids["tenants"] = _platform.Demo.Id;
+        await a.PostJsonAsync("/api/v1/workflows", Workflow, HttpStatusCode.Created);
+        await a.PostJsonAsync("/api/v1/tool-sources", Source, HttpStatusCode.Created);
+        await a.PostJsonAsync("/api/v1/runs", """{"workflow":"needle-agent"}""", HttpStatusCode.Accepted);
+        await Eventually.TrueAsync(async () => (await a.GetJsonAsync("/api/v1/approvals")).GetProperty("data").GetArrayLength() == 1, "the question is asked");
+        _ids["approvals"] = (await a.GetJsonAsync("/api/v1/approvals")).GetProperty("data")[0].GetProperty("id").GetString()!;
+        _ids["schedules"] = (await a.PostJsonAsync("/api/v1/schedules", $$"""{"name":"{{Needle}}","cron":"0 9 1 1 *","workflow":"needle-agent"}""", HttpStatusCode.Created)).GetProperty("id").GetString()!;
+        _ids["webhook-endpoints"] = (await a.PostJsonAsync("/api/v1/webhook-endpoints", """{"url":"https://hooks.example.com/a","events":["run.completed"]}""", HttpStatusCode.Created)).GetProperty("id").GetString()!;
+        _ids["responses"] = (await a.PostJsonAsync("/v1/responses", $$"""{"model":"agent/needle-agent","input":"{{Needle}}"}""")).GetProperty("id").GetString()!;
         await TestPlatform.UsageAsync(a, 1);
     }
 
@@ -168,7 +186,7 @@ public sealed class TenantIsolationTests : IAsyncLifetime
 
     private string Fill(string route)
     {
-        string kind = route.Split('/', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(2) ?? "";
+        string kind = route.Split('/', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(route.StartsWith("/v1/", StringComparison.Ordinal) ? 1 : 2) ?? "";
         return route.Replace("{**id}", "agent%2Fneedle-agent", StringComparison.Ordinal)
             .Replace("{slug}", "needle-agent", StringComparison.Ordinal).Replace("{number:int}", "1", StringComparison.Ordinal).Replace("{label}", "production", StringComparison.Ordinal)
             .Replace("{id}", _ids.GetValueOrDefault(kind, "missing"), StringComparison.Ordinal)
@@ -182,7 +200,8 @@ public sealed class TenantIsolationTests : IAsyncLifetime
         [
             "/api/v1/agents/needle-agent", $"/api/v1/runs/{_ids["runs"]}", $"/api/v1/conversations/{_ids["conversations"]}", $"/api/v1/conversations/{_ids["conversations"]}/messages?tools=true",
             $"/api/v1/journeys/{_ids["journeys"]}", "/api/v1/feedback", $"/api/v1/users/{_ids["users"]}", "/api/v1/tenant",
-            $"/api/v1/memories/{_ids["memories"]}",
+            $"/api/v1/memories/{_ids["memories"]}", "/api/v1/workflows/needle-agent", "/api/v1/tool-sources/needle-agent", $"/api/v1/approvals/{_ids["approvals"]}", $"/api/v1/schedules/{_ids["schedules"]}",
+            $"/api/v1/webhook-endpoints/{_ids["webhook-endpoints"]}", $"/v1/responses/{_ids["responses"]}",
         ];
         foreach (string path in paths) snapshot[path] = (await _platform.Client.GetJsonAsync(path)).ToString();
         JsonElement key = await _platform.Client.GetJsonAsync($"/api/v1/keys/{_ids["keys"]}");

@@ -87,7 +87,7 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
             return;
         }
         History history = await RunExecution.HistoryAsync(store, run, input);
-        await engine.ResumeAsync(live, RunReplay.Rebuild(agent, input, history, events));
+        await engine.ResumeAsync(live, RunReplay.Rebuild(agent, input, history, events, options.Value.MaxIdenticalRounds));
     }
 
     private async Task ResumeWorkflowAsync(TakenRun taken, CancellationToken cancellationToken)

@@ -6,6 +6,7 @@ using MultiAgent.Data.Postgres;
 using MultiAgent.Data.Tenancy;
 using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
@@ -28,6 +29,8 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunStatements.Insert(batch, record, RunStatus.Running, run.Lease, whileIdle: record.ConversationId is not null, static () => new NotIdle());
         PostgresRunStatements.Append(batch, record, [.. run.Accepted, .. run.Started]);
         PostgresRunStatements.AddMessages(batch, record, run.Messages);
+        // Of a fork, which is in no conversation that could be busy.
+        foreach (BlackboardWrite write in run.Board) PostgresBlackboardStore.Insert(batch, write);
         try
         {
             await database.Writer.WriteAsync(record.TenantId, batch);

@@ -4,6 +4,7 @@ using MultiAgent.Contracts.Events;
 using MultiAgent.Data.Sqlite;
 using MultiAgent.Messaging;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
@@ -135,6 +136,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         }
         Insert(session, record, waits ? RunStatus.Queued : RunStatus.Running);
         Append(session, record, run.Accepted, []);
+        foreach (BlackboardWrite write in run.Board) SqliteBlackboardStore.Insert(session, write);
         if (!waits) Append(session, record, run.Started, run.Messages);
         if (!waits) return AcceptOutcome.Started.Instance;
         return new AcceptOutcome.Queued(run.OnBusy is BusyPolicy.Interrupt or BusyPolicy.Rollback ? superseded : []);

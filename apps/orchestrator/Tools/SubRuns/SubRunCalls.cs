@@ -19,7 +19,7 @@ internal sealed record SubRunTarget(CompiledAgent? Agent, WorkflowVersion? Workf
 /// Runs that an agent's calls start. The key of such a run follows from the call, so that after a crash the same one is found again and not a second one started; it is
 /// cancelled with the run that asked for it. While it rests, so does the run that asked.
 /// </summary>
-internal sealed class SubRunCalls(Lazy<RunEngine> engine, ChildRuns children, Lazy<AgentCatalogue> agents, IWorkflowSource workflows, IRunStore store, IOptions<RunsOptions> options, TimeProvider time)
+internal sealed class SubRunCalls(Lazy<RunEngine> engine, ChildRuns children, Lazy<AgentCatalogue> agents, IWorkflowSource workflows, IRunStore store, RunMetrics metrics, IOptions<RunsOptions> options, TimeProvider time)
 {
     /// <exception cref="ToolException">There is no such agent, or the variables are wrong.</exception>
     public async Task<SubRunTarget> AgentAsync(string tenantId, string reference, string message, IReadOnlyDictionary<string, JsonElement>? variables, CancellationToken cancellationToken)
@@ -70,6 +70,7 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, ChildRuns children, La
     private async Task<StartedRun> StartAsync(ToolContext context, RunRecord parent, SubRunTarget target, CancellationToken abandoned, CancellationToken cancellationToken)
     {
         await CheckDepthAsync(parent);
+        if (target.Agent is { } agent && options.Value.MaxIdenticalRounds > 0) await CheckCircleAsync(parent, agent, target.Input);
         try
         {
             return await children.StartAsync(parent, new ChildRun(target.Agent, target.Workflow, target.Input, $"tool:{context.IdempotencyKey}", "tool"), abandoned, cancellationToken);
@@ -91,6 +92,22 @@ internal sealed class SubRunCalls(Lazy<RunEngine> engine, ChildRuns children, La
         if (depth > options.Value.MaxSubRunDepth)
             throw new ToolException($"Runs start runs {options.Value.MaxSubRunDepth} deep at most, and this one is that deep. Do the task yourself.") { Code = ToolErrorCodes.RunDepthExceeded };
     }
+
+    /// <summary>An agent that is asked, on its way to an answer, what it was asked itself goes round in a circle.</summary>
+    private async Task CheckCircleAsync(RunRecord parent, CompiledAgent agent, RunInput input)
+    {
+        for (RunRecord? run = parent; run is not null; run = run.ParentRunId is { } id ? await store.FindAsync(parent.TenantId, id) : null)
+        {
+            if (run.Kind != RunKind.Agent || run.AgentId != agent.Id || await store.EventsAsync(run.TenantId, run.Id, 0, 1) is not [{ } accepted]) continue;
+            RunInput asked = RunInput.FromEvent(accepted.Data);
+            if (asked.Message != input.Message || !Same(asked.Variables, input.Variables)) continue;
+            metrics.NoProgress("sub_run");
+            throw new ToolException($"This question goes round in a circle: the run {run.Id} of {What(run)} is answering it already, and waits for you. Answer with what you know.") { Code = ToolErrorCodes.NoProgress };
+        }
+    }
+
+    private static bool Same(IReadOnlyDictionary<string, JsonElement>? one, IReadOnlyDictionary<string, JsonElement>? other) =>
+        (one?.Count ?? 0) == (other?.Count ?? 0) && (one is null || one.All(v => other!.TryGetValue(v.Key, out JsonElement value) && JsonElement.DeepEquals(v.Value, value)));
 
     private static string What(RunRecord run) => $"{RunKindNames.Of(run.Kind)} '{run.Agent}'";
 

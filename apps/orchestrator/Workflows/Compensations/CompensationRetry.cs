@@ -16,7 +16,8 @@ internal static class CompensationRetry
     private static bool IsTaken(RunEvent e, string undoPath) => e.Type switch
     {
         RunEventTypes.Compensating => true,
-        RunEventTypes.StepStarted or RunEventTypes.StepRetrying or RunEventTypes.StepSkipped or RunEventTypes.StepFailed or RunEventTypes.StepCompleted or RunEventTypes.ChildCompleted or RunEventTypes.SubworkflowStarted =>
+        RunEventTypes.StepStarted or RunEventTypes.StepRetrying or RunEventTypes.StepSkipped or RunEventTypes.StepFailed or RunEventTypes.StepCompleted or RunEventTypes.ChildCompleted or RunEventTypes.SubworkflowStarted
+            or RunEventTypes.BlackboardRead or RunEventTypes.BlackboardWritten =>
             WorkflowFork.PathOf(e) is { } path && path != undoPath && !path.StartsWith($"{undoPath}/", StringComparison.Ordinal) && !path.StartsWith($"{undoPath}#", StringComparison.Ordinal),
         _ => false,
     };

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MultiAgent.Contracts;
 using MultiAgent.Contracts.Identity;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Conversations.Takeover;
 using MultiAgent.Orchestrator.Runs;
 
@@ -17,7 +18,7 @@ internal enum DeadLetterOutcome
 }
 
 /// <summary>Deals with compensations that failed: tries them again, or closes them. Each is an event in the log of the run that they are of.</summary>
-internal sealed class DeadLetterCommands(IDeadLetterStore letters, IRunStore runs, RunEngine engine, IWorkflowSource workflows, TimeProvider time)
+internal sealed class DeadLetterCommands(IDeadLetterStore letters, IRunStore runs, IBlackboardStore boards, RunEngine engine, IWorkflowSource workflows, TimeProvider time)
 {
     private const int Page = 1000;
 
@@ -32,6 +33,9 @@ internal sealed class DeadLetterCommands(IDeadLetterStore letters, IRunStore run
         while (await runs.EventsAsync(run.TenantId, run.Id, events.Count, Page) is { Count: > 0 } more) events.AddRange(more);
         // A log whose beginning was deleted says too little.
         if (events is not [{ Seq: 1 } first, ..]) return (DeadLetterOutcome.LogDeleted, null);
+        // What its steps have seen of the blackboard is seen again.
+        var board = new List<BlackboardWrite>();
+        while (await boards.WritesAsync(run.TenantId, run.Id, null, board.Count == 0 ? 0 : board[^1].Version, Page) is { Count: > 0 } writes) board.AddRange(writes);
         DateTimeOffset now = time.GetUtcNow();
         string by = TakeoverEndpoints.NameOf(caller);
         DeadLetter retrying = letter with { Status = DeadLetterStatus.Retrying, Retries = letter.Retries + 1, RetryRunId = Ids.New("run", now), By = by, Note = null, UpdatedAt = now };
@@ -47,6 +51,7 @@ internal sealed class DeadLetterCommands(IDeadLetterStore letters, IRunStore run
             ParentRunId = run.Id,
             Input = new RunInput { Inputs = RunInput.FromEvent(first.Data).Inputs, Stream = false, Undo = new UndoInput(run.Id, letter.Path, letter.UndoPath, letter.Id) },
             Done = CompensationRetry.Take(events, letter.UndoPath),
+            Board = board,
             RequestId = requestId,
             Metadata = run.Metadata,
         });

@@ -20,8 +20,9 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
     /// <param name="target">The agent.</param>
     /// <param name="message">What it is told.</param>
     /// <param name="variables">Values of its variables: an object.</param>
+    /// <param name="from">The agent that hands over to this one.</param>
     /// <exception cref="StepException">It could not answer.</exception>
-    public async Task<JsonElement> AskAsync(string path, StepContext context, TargetReference target, string message, JsonElement? variables = null)
+    public async Task<JsonElement> AskAsync(string path, StepContext context, TargetReference target, string message, JsonElement? variables = null, string? from = null)
     {
         StepRecord record = flow.State.At(path);
         if (record.Status == StepStatus.Completed) return record.Output!.Value;
@@ -36,7 +37,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         while (true)
         {
             bool known = record.ChildRunId is not null;
-            StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, context.Token);
+            StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, from, context.Token);
             Task<RunRecord> answering = OutcomeAsync(started, path, record, context);
             RunRecord end = await (context.Clock?.OutsideAsync(answering) ?? answering);
             // One that an earlier attempt cancelled, when its time was up, is no answer to this one.
@@ -57,7 +58,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         if (context.Meter is { IsEmpty: true }) throw new StepException(StepCodes.BudgetExceeded, "The step has used what it may.", retryable: false);
     }
 
-    private async Task<StartedRun> StartAsync(string path, StepRecord record, TargetReference target, string message, JsonElement? variables, CancellationToken cancellationToken)
+    private async Task<StartedRun> StartAsync(string path, StepRecord record, TargetReference target, string message, JsonElement? variables, string? from, CancellationToken cancellationToken)
     {
         CompiledAgent agent = await agents.FindAsync(flow.Run.TenantId, target.ToString(), cancellationToken)
             ?? throw new StepException(StepCodes.AgentNotFound, $"There is no agent '{target}'.", retryable: false);
@@ -72,10 +73,13 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         };
         StartedRun started = await children.StartAsync(flow.Run, new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step"), flow.Live.Abandoned, cancellationToken);
         record.ChildRunId = started.Run.Id;
-        await flow.Journal.AppendAsync(RunEventTypes.ChildStarted, path, (started.Run, target), static (json, s) =>
+        record.Asked = ProgressGuard.Hash(ToolRunner.Bound(message));
+        await flow.Journal.AppendAsync(RunEventTypes.ChildStarted, path, (started.Run, target, message, from), static (json, s) =>
         {
             json.WriteString("runId"u8, s.Run.Id);
             json.WriteString("agent"u8, s.target.ToString());
+            if (s.from is not null) json.WriteString("handedOverBy"u8, s.from);
+            json.WriteString("message"u8, ToolRunner.Bound(s.message));
         });
         return started;
     }

@@ -39,6 +39,19 @@ internal sealed class FlowState
         }
     }
 
+    /// <summary>The hash of all that was asked and came of it below a place; null when nobody was asked, or what was asked is not known.</summary>
+    public string? StateBelow(string path)
+    {
+        var parts = new List<string?>();
+        bool asked = false;
+        foreach ((string place, StepRecord record) in _records.Where(r => r.Key.StartsWith($"{path}/", StringComparison.Ordinal) && r.Value.Status != StepStatus.New).OrderBy(r => r.Key, StringComparer.Ordinal))
+        {
+            asked |= record.Asked is not null;
+            parts.AddRange([place[path.Length..], record.Status.ToString(), record.Asked, record.Output?.GetRawText(), record.ErrorCode]);
+        }
+        return asked ? ProgressGuard.Hash([.. parts]) : null;
+    }
+
     public static FlowState Rebuild(IEnumerable<RunEvent> events)
     {
         var state = new FlowState();
@@ -93,9 +106,11 @@ internal sealed class FlowState
                 break;
             case RunEventTypes.ChildStarted:
                 record.ChildRunId = Text(root, "runId");
+                if (Text(root, "message") is { } message) record.Asked = ProgressGuard.Hash(message);
                 break;
             case RunEventTypes.ToolCallIntended:
                 record.Intended = (Text(root, "idempotencyKey")!, Text(root, "effect")!);
+                record.Asked = ProgressGuard.Hash(Text(root, "arguments"));
                 break;
             case RunEventTypes.ToolCallCompleted:
                 if (root.TryGetProperty("usage", out JsonElement used)) Spent(Read(used), Cost(used));
@@ -112,6 +127,12 @@ internal sealed class FlowState
                 break;
             case RunEventTypes.WaitExpired:
                 record.Expired = true;
+                break;
+            case RunEventTypes.BlackboardRead:
+                record.Board = root.GetProperty("version").GetInt64();
+                break;
+            case RunEventTypes.BlackboardWritten:
+                record.Written.Add(root.GetProperty("version").GetInt64());
                 break;
         }
     }

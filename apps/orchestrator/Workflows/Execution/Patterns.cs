@@ -11,7 +11,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Several agents that work together. Each answer has a place in the log of its own, so that a pattern that was interrupted goes on with the next one. What
 /// agents have to say to the platform (who speaks next, a plan, a handoff) they say in text, which any model can do.
 /// </summary>
-internal sealed partial class Patterns(Flow flow, AgentCalls agents)
+internal sealed partial class Patterns(Flow flow, FlowBoard board, FlowProgress progress, AgentCalls agents)
 {
     public Task<JsonElement?> RunAsync(Step step, StepContext context, StepRecord record)
     {
@@ -29,6 +29,7 @@ internal sealed partial class Patterns(Flow flow, AgentCalls agents)
     {
         var said = new List<(string Agent, string Content)>();
         int perRound = step.Manager is null ? step.Agents.Count : 1;
+        ProgressGuard guard = progress.Rounds();
         for (int turn = 0; turn < step.MaxRounds * perRound; turn++)
         {
             TargetReference? speaker = step.Manager is null ? step.Agents[turn % step.Agents.Count] : await ChooseAsync(step, context, message, said, turn);
@@ -36,7 +37,8 @@ internal sealed partial class Patterns(Flow flow, AgentCalls agents)
             string content = await TextAsync(Place(context, turn, speaker), context, speaker, $"{message}\n\n{Transcript(said)}You are {speaker.Slug}. Say what you have to add.");
             said.Add((speaker.Slug, content));
             StepContext after = context.With("last", JsonSerializer.SerializeToElement(new { agent = speaker.Slug, content })).With("round", turn / perRound);
-            if (step.StopWhen is { } stop && stop.Evaluate(after.Scope(flow.Run, record.StartedAt))) break;
+            if (step.StopWhen is { } stop && stop.Evaluate((await board.SeeAsync(context.Of($"{turn}#stop"), after)).Scope(flow.Run, record.StartedAt))) break;
+            if ((turn + 1) % perRound == 0) progress.Check(guard, "group_chat", context, [.. said.TakeLast(perRound).SelectMany(s => (string[])[s.Agent, s.Content])]);
         }
         return JsonSerializer.SerializeToElement(new { messages = said.Select(s => new { agent = s.Agent, content = s.Content }), final = said.Count > 0 ? said[^1].Content : null });
     }
@@ -117,25 +119,27 @@ internal sealed partial class Patterns(Flow flow, AgentCalls agents)
     private async Task<JsonElement?> HandoffAsync(HandoffStep step, StepContext context, string message)
     {
         TargetReference current = step.Start;
+        ProgressGuard guard = progress.Handoffs();
         var said = new List<(string Agent, string Content)>();
         for (int turn = 0; ; turn++)
         {
             TargetReference[] others = [.. step.Agents.Append(step.Start).Where(a => a.Slug != current.Slug).DistinctBy(a => a.Slug)];
             IEnumerable<(string, string)> seen = step.Visible switch { HandoffView.All => said, HandoffView.Last => said.TakeLast(1), _ => [] };
             string rule = turn >= step.MaxHandoffs ? "" : $"\n\nIf another agent should answer, write HANDOFF: and its name alone. There are: {string.Join(", ", others.Select(o => o.Slug))}.";
-            string content = await TextAsync(Place(context, turn, current), context, current, $"{message}\n\n{Transcript(seen)}{rule}".Trim());
+            string content = await TextAsync(Place(context, turn, current), context, current, $"{message}\n\n{Transcript(seen)}{rule}".Trim(), said.Count > 0 ? said[^1].Agent : null);
             Match handoff = Handoff().Match(content);
             TargetReference? next = handoff.Success ? others.FirstOrDefault(o => o.Slug == handoff.Groups[1].Value) : null;
             if (next is null || turn >= step.MaxHandoffs) return JsonSerializer.SerializeToElement(content);
             string note = content.Remove(handoff.Index, handoff.Length).Trim();
             said.Add((current.Slug, note.Length == 0 ? $"(hands over to {next.Slug})" : note));
+            progress.Check(guard, "handoff", context, current.Slug, next.Slug, note);
             current = next;
         }
     }
 
-    private async Task<string> TextAsync(string path, StepContext context, TargetReference agent, string message)
+    private async Task<string> TextAsync(string path, StepContext context, TargetReference agent, string message, string? from = null)
     {
-        JsonElement answer = await agents.AskAsync(path, context, agent, message);
+        JsonElement answer = await agents.AskAsync(path, context, agent, message, from: from);
         return answer.ValueKind == JsonValueKind.String ? answer.GetString()! : answer.GetRawText();
     }
 

@@ -11,6 +11,8 @@ internal sealed class StepActions
     private const int MaxDepth = 8;
 
     private readonly Flow _flow;
+    private readonly FlowBoard _board;
+    private readonly FlowProgress _progress;
     private readonly StepRunner _runner;
     private readonly AgentCalls _agents;
     private readonly ToolCalls _tools;
@@ -19,12 +21,12 @@ internal sealed class StepActions
     private readonly Waiting _waiting;
     private readonly Patterns _patterns;
 
-    public StepActions(Flow flow, StepRunner runner, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows)
+    public StepActions(Flow flow, FlowBoard board, FlowProgress progress, StepRunner runner, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows)
     {
-        (_flow, _runner, _agents, _tools, _workflows) = (flow, runner, agents, tools, workflows);
-        _strands = new Strands(flow, runner, agents);
+        (_flow, _board, _progress, _runner, _agents, _tools, _workflows) = (flow, board, progress, runner, agents, tools, workflows);
+        _strands = new Strands(flow, board, runner, agents);
         _waiting = new Waiting(flow);
-        _patterns = new Patterns(flow, agents);
+        _patterns = new Patterns(flow, board, progress, agents);
     }
 
     /// <summary>One attempt.</summary>
@@ -66,12 +68,14 @@ internal sealed class StepActions
     private async Task<JsonElement?> LoopAsync(LoopStep loop, StepContext context, StepRecord record)
     {
         JsonElement? last = null;
+        ProgressGuard? guard = FlowProgress.Guards(loop) ? _progress.Rounds() : null;
         for (int i = 0; i < loop.MaxIterations; i++)
         {
             StepContext iteration = context.Inside(i.ToString(System.Globalization.CultureInfo.InvariantCulture)).With("iteration", i);
-            if (loop.While is { } condition && !condition.Evaluate(iteration.Scope(_flow.Run, record.StartedAt))) break;
+            if (loop.While is { } condition && !condition.Evaluate((await _board.SeeAsync($"{iteration.Path}#while", iteration)).Scope(_flow.Run, record.StartedAt))) break;
             last = await _runner.BlockAsync(loop.Steps, iteration);
-            if (loop.Until is { } until && until.Evaluate(iteration.Scope(_flow.Run, record.StartedAt))) break;
+            if (loop.Until is { } until && until.Evaluate((await _board.SeeAsync($"{iteration.Path}#until", iteration)).Scope(_flow.Run, record.StartedAt))) break;
+            if (guard is not null) await _progress.CheckAsync(guard, context, iteration);
         }
         return last;
     }
@@ -112,12 +116,12 @@ internal sealed class StepActions
         try
         {
             JsonElement? last = await _runner.BlockAsync(workflow.Definition.Steps, own);
-            return workflow.Definition.Output?.Evaluate(own.Scope(_flow.Run, record.StartedAt)) ?? last;
+            return workflow.Definition.Output?.Evaluate((await _board.SeeAsync($"{own.Path}#output", own)).Scope(_flow.Run, record.StartedAt)) ?? last;
         }
         catch (WorkflowEndedException e)
         {
             if (e.Failed) throw new StepException(StepCodes.EndedAsFailed, e.Message, retryable: false);
-            return e.Output ?? workflow.Definition.Output?.Evaluate(own.Scope(_flow.Run, record.StartedAt));
+            return e.Output ?? workflow.Definition.Output?.Evaluate((await _board.SeeAsync($"{own.Path}#output", own)).Scope(_flow.Run, record.StartedAt));
         }
     }
 }

@@ -50,6 +50,7 @@ internal static class StepCodes
     public const string Expired = "wait_expired";
     public const string BudgetExceeded = "budget_exceeded";
     public const string LimitReached = "limit_reached";
+    public const string NoProgress = "no_progress";
     public const string NoMajority = "no_majority";
     public const string EndedAsFailed = "workflow_failed";
 }

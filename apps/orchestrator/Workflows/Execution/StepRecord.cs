@@ -31,6 +31,15 @@ internal sealed class StepRecord
     /// <summary>Where its end stands in the log: the order in which steps were done.</summary>
     public long DoneAt { get; set; }
 
+    /// <summary>Hash of what an agent or a tool was asked here last.</summary>
+    public string? Asked { get; set; }
+
+    /// <summary>The version of the blackboard that is seen here.</summary>
+    public long? Board { get; set; }
+
+    /// <summary>Versions of the writes to the blackboard that the log tells of.</summary>
+    public HashSet<long> Written { get; } = [];
+
     /// <summary>That it could not undo what it is to undo is in the log.</summary>
     public bool Told { get; set; }
 

@@ -17,15 +17,16 @@ internal sealed class StepRunner
     private static readonly RetryPolicy Undoing = new() { Attempts = 5 };
 
     private readonly Flow _flow;
+    private readonly FlowBoard _board;
     private readonly RunMetrics _metrics;
     private readonly StepActions _actions;
     private readonly ConcurrentQueue<(Step Step, StepContext Context, string Path, StepRecord Record)> _undoable = new();
     private readonly ConcurrentQueue<string> _names = new();
 
-    public StepRunner(Flow flow, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows, RunMetrics metrics)
+    public StepRunner(Flow flow, FlowBoard board, AgentCalls agents, ToolCalls tools, IWorkflowSource workflows, RunMetrics metrics)
     {
-        (_flow, _metrics) = (flow, metrics);
-        _actions = new StepActions(flow, this, agents, tools, workflows);
+        (_flow, _board, _metrics) = (flow, board, metrics);
+        _actions = new StepActions(flow, board, new FlowProgress(flow, board, metrics), this, agents, tools, workflows);
     }
 
     /// <summary>Types of the steps that were executed here.</summary>
@@ -98,6 +99,7 @@ internal sealed class StepRunner
         string path = context.Of(step.Id);
         StepRecord record = _flow.State.At(path);
         if (record.Status == StepStatus.Skipped) return Skipped(step, context);
+        context = await _board.SeeAsync(path, context);
         if (record.Status == StepStatus.New)
         {
             if (context.LogOnly) throw new LogEndsException();
@@ -137,6 +139,7 @@ internal sealed class StepRunner
             {
                 if (record.RetryAt is { } at) await clock.OutsideAsync(_flow.Waits.WaitAsync(null, at, own.Token));
                 JsonElement? output = await AttemptAsync(step, own, path, record);
+                if (!own.LogOnly) await _board.SetAsync(step, own, path, record, output);
                 record.Status = StepStatus.Completed;
                 return await DoneAsync(step, context, path, record, output, undoes, clock);
             }

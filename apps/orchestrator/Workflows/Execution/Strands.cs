@@ -6,7 +6,7 @@ using MultiAgent.Workflows.Steps;
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
 /// <summary>Steps that go on as several strands: branches and items.</summary>
-internal sealed class Strands(Flow flow, StepRunner runner, AgentCalls agents)
+internal sealed class Strands(Flow flow, FlowBoard board, StepRunner runner, AgentCalls agents)
 {
     public async Task<JsonElement?> ParallelAsync(ParallelStep step, StepContext context)
     {
@@ -20,7 +20,7 @@ internal sealed class Strands(Flow flow, StepRunner runner, AgentCalls agents)
         return step.Join switch
         {
             JoinMode.Majority => Majority(outputs),
-            JoinMode.Merge => await agents.AskAsync(context.Of("merge"), context, step.Merge!.Agent, step.Merge.Message.Evaluate(context.With("results", ByBranch(step, outputs)).Scope(flow.Run, flow.Run.CreatedAt))),
+            JoinMode.Merge => await agents.AskAsync(context.Of("merge"), context, step.Merge!.Agent, step.Merge.Message.Evaluate((await board.SeeAsync($"{context.Path}#merge", context)).With("results", ByBranch(step, outputs)).Scope(flow.Run, flow.Run.CreatedAt))),
             _ => ByBranch(step, outputs),
         };
     }
@@ -39,7 +39,7 @@ internal sealed class Strands(Flow flow, StepRunner runner, AgentCalls agents)
         });
         JsonElement results = JsonSerializer.SerializeToElement(outputs);
         return step.Reduce is not { } reduce ? results
-            : await agents.AskAsync(context.Of("reduce"), context, reduce.Agent, reduce.Message.Evaluate(context.With("results", results).Scope(flow.Run, record.StartedAt)));
+            : await agents.AskAsync(context.Of("reduce"), context, reduce.Agent, reduce.Message.Evaluate((await board.SeeAsync($"{context.Path}#reduce", context)).With("results", results).Scope(flow.Run, record.StartedAt)));
     }
 
     /// <summary>The first branch that succeeds; the others are cancelled. When none does, the failure of the last.</summary>

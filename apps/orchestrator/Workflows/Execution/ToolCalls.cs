@@ -8,7 +8,7 @@ using MultiAgent.Workflows.Steps;
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
 /// <summary>Calls of tools that a workflow makes: intended before, with a key; the result after. One without a result follows what the tool says of repeating it.</summary>
-internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tools)
+internal sealed class ToolCalls(Flow flow, FlowBoard board, RunServices services, ToolRunner tools)
 {
     public async Task<JsonElement?> CallAsync(ToolStep step, StepContext context, string path, StepRecord record)
     {
@@ -25,6 +25,7 @@ internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tool
         {
             string name = ToolEffects.Of(effect);
             record.Intended = (key, name);
+            record.Asked = ProgressGuard.Hash(arguments);
             await flow.Journal.AppendAsync(RunEventTypes.ToolCallIntended, path, (call, key, name), static (json, s) =>
             {
                 json.WriteString("id"u8, s.call.Id);
@@ -37,6 +38,7 @@ internal sealed class ToolCalls(Flow flow, RunServices services, ToolRunner tool
         var settings = new AgentTool { Name = step.Tool, AllowedHosts = step.Settings?.AllowedHosts, TimeoutSeconds = step.Settings?.TimeoutSeconds };
         Task<CallResult> calling = tools.ExecuteAsync(flow.Run, new PlannedCall(call, key, new BoundTool(tool, settings, null), parsed, effect, null), context.Token);
         CallResult result = await (context.Clock?.OutsideAsync(calling) ?? calling);
+        if (result.Written is { } written) board.Written(path, record, written);
         flow.Journal.Add(RunEventTypes.ToolCallCompleted, path, (call, result), static (json, s) =>
         {
             json.WriteString("id"u8, s.call.Id);

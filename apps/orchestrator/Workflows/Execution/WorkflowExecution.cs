@@ -12,7 +12,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// Works a run of a workflow off. It goes through the steps from the beginning each time; what the log has is not done again but taken from there, so
 /// that after a crash or a rest it arrives where it was. What it depends on besides is in the log too: outcomes, times, decisions.
 /// </summary>
-internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRunner steps) : IRunExecution
+internal sealed class WorkflowExecution(RunServices services, Flow flow, FlowBoard board, StepRunner steps) : IRunExecution
 {
     private const string Fault = "The run failed. Quote its id when you report this.";
 
@@ -94,16 +94,16 @@ internal sealed class WorkflowExecution(RunServices services, Flow flow, StepRun
     {
         try
         {
-            return Result(root, await steps.BlockAsync(_definition.Steps, root));
+            return await ResultAsync(root, await steps.BlockAsync(_definition.Steps, root));
         }
         catch (WorkflowEndedException e) when (!e.Failed && flow.State.Compensating is null)
         {
-            return e.Output ?? Result(root, null);
+            return e.Output ?? await ResultAsync(root, null);
         }
     }
 
     /// <summary>The workflow's output; what it declares, or the output of the last step.</summary>
-    private JsonElement? Result(StepContext root, JsonElement? last) => _definition.Output is { } output ? output.Evaluate(root.Scope(flow.Run, flow.Run.CreatedAt)) : last;
+    private async Task<JsonElement?> ResultAsync(StepContext root, JsonElement? last) => _definition.Output is { } output ? output.Evaluate((await board.SeeAsync("#output", root)).Scope(flow.Run, flow.Run.CreatedAt)) : last;
 
     private async Task CompleteAsync(JsonElement? output)
     {

@@ -1,11 +1,13 @@
+using Microsoft.Extensions.Options;
 using MultiAgent.Orchestrator.Agents;
+using MultiAgent.Orchestrator.Blackboards;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Waits;
 
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
 /// <summary>Makes what executes a workflow.</summary>
-internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits, ChildRuns children)
+internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools, AgentCatalogue agents, IWorkflowSource workflows, IRunWaits waits, ChildRuns children, RunBlackboards boards, IOptions<RunsOptions> options)
 {
     /// <param name="engine">Runs the agents of its steps.</param>
     /// <param name="live">The run.</param>
@@ -21,15 +23,16 @@ internal sealed class WorkflowExecutions(RunServices services, ToolRunner tools,
     private WorkflowExecution Create(RunEngine engine, LiveRun live, WorkflowVersion workflow, RunLog log, FlowState state)
     {
         var journal = new FlowJournal(services, live, log);
-        var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time);
+        var flow = new Flow(live, workflow, state, journal, new FlowWaits(waits, live, services.Time), services.Time, options.Value);
         var answers = new AgentCalls(flow, new Waiting(flow), engine, children, services, agents);
-        var steps = new StepRunner(flow, answers, new ToolCalls(flow, services, tools), workflows, services.Metrics);
-        return new WorkflowExecution(services, flow, steps);
+        var board = new FlowBoard(flow, boards);
+        var steps = new StepRunner(flow, board, answers, new ToolCalls(flow, board, services, tools), workflows, services.Metrics);
+        return new WorkflowExecution(services, flow, board, steps);
     }
 }
 
 /// <summary>What all parts of one run of a workflow share.</summary>
-internal sealed record Flow(LiveRun Live, WorkflowVersion Workflow, FlowState State, FlowJournal Journal, FlowWaits Waits, TimeProvider Time)
+internal sealed record Flow(LiveRun Live, WorkflowVersion Workflow, FlowState State, FlowJournal Journal, FlowWaits Waits, TimeProvider Time, RunsOptions Options)
 {
     public RunRecord Run => Live.Record;
 }

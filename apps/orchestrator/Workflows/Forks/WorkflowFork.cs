@@ -29,8 +29,12 @@ internal static class WorkflowFork
                 if (Without(e, "usage", requires: "output") is { } answer) taken.Add(answer);
             }
             else if (e.Type == RunEventTypes.SubworkflowStarted) taken.Add(e);
-            else if (finished.Contains(path!) && e.Type is RunEventTypes.StepStarted or RunEventTypes.StepRetrying or RunEventTypes.StepSkipped or RunEventTypes.StepFailed or RunEventTypes.StepCompleted)
-                taken.Add(e.Type == RunEventTypes.StepCompleted && outputs.TryGetValue(path!, out JsonElement output) ? With(e, output) : e);
+            else if (e.Type == RunEventTypes.BlackboardRead)
+            {
+                if (IsSeen(path!, finished)) taken.Add(e);
+            }
+            else if (finished.Contains(path!) && e.Type is RunEventTypes.StepStarted or RunEventTypes.StepRetrying or RunEventTypes.StepSkipped or RunEventTypes.StepFailed or RunEventTypes.StepCompleted or RunEventTypes.BlackboardWritten)
+                taken.Add(e.Type == RunEventTypes.StepCompleted && outputs.TryGetValue(path!, out JsonElement output) ? With(e, "output", output) : e);
         }
         return taken;
     }
@@ -43,6 +47,14 @@ internal static class WorkflowFork
     {
         using var document = JsonDocument.Parse(e.Data);
         return document.RootElement.TryGetProperty("path", out JsonElement path) ? path.GetString() : null;
+    }
+
+    // What was seen between iterations and turns decided how a step went on; a step that is done again looks again.
+    private static bool IsSeen(string place, HashSet<string> finished)
+    {
+        int mark = place.LastIndexOf('#');
+        if (mark < place.LastIndexOf('/')) return finished.Contains(place);
+        return mark >= 0 && (place[mark..] is "#while" or "#until" or "#stop" or "#state" || finished.Contains(place[..mark]));
     }
 
     // A failure that stopped the workflow is what is tried again; one that it passed over is an outcome as any other.
@@ -60,10 +72,11 @@ internal static class WorkflowFork
         return document.RootElement.TryGetProperty(requires, out _) ? Write(e, document.RootElement.EnumerateObject().Where(m => m.Name != member).Select(m => (m.Name, m.Value))) : null;
     }
 
-    private static RunEvent With(RunEvent e, JsonElement output)
+    /// <summary>The event with another value of a member.</summary>
+    public static RunEvent With(RunEvent e, string name, JsonElement value)
     {
         using var document = JsonDocument.Parse(e.Data);
-        return Write(e, [.. document.RootElement.EnumerateObject().Where(m => m.Name != "output").Select(m => (m.Name, m.Value)), ("output", output)]);
+        return Write(e, [.. document.RootElement.EnumerateObject().Where(m => m.Name != name).Select(m => (m.Name, m.Value)), (name, value)]);
     }
 
     private static RunEvent Write(RunEvent e, IEnumerable<(string Name, JsonElement Value)> members)

@@ -14,7 +14,7 @@ namespace MultiAgent.Orchestrator.Tests.Workflows.Examples;
 public sealed class ExampleKillTests
 {
     // In the suite of faults every write in both ways; in the usual run one in nine.
-    private static readonly bool All = Environment.GetEnvironmentVariable("MAAP_FAULTS") == "all";
+    public static readonly bool All = Environment.GetEnvironmentVariable("MAAP_FAULTS") == "all";
 
     [Fact]
     public async Task Kill_OfTheWorkerAtWritesOfTheExamples_EndsAsWithoutIt()

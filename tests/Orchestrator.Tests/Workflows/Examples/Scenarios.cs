@@ -201,6 +201,12 @@ internal static class Scenarios
             Output = """{"answer":"We open at nine. Hi!"}""",
             Agents = 1, Steps = 1,
         },
+        new("two sides are noted", "blackboard")
+        {
+            Inputs = """{"question": "Should we open on Sundays?"}""",
+            Output = """{"answer":"Both have a point.","notes":3,"weight":4}""",
+            Agents = 3, Steps = 5,
+        },
         new("a plan that is changed", "plan-and-execute")
         {
             Inputs = """{"goal": "Mend the lamp"}""",

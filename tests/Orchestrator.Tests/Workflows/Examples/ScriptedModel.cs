@@ -44,6 +44,7 @@ internal static class ScriptedModel
         (["Summarise these in one sentence"], "All of it burns."),
         (["Write down what came of this talk"], "Nothing came of it."),
         (["When do you open"], "We open at nine."),
+        (["Answer from these notes"], "Both have a point."),
     ];
 
     /// <summary>The answer to the last message of a conversation; null: the provider refuses the request.</summary>
@@ -53,6 +54,9 @@ internal static class ScriptedModel
         if (system.StartsWith("Extract what the text says", StringComparison.Ordinal)) return FakeAnswer.Says(Extracted);
         JsonElement last = messages[messages.GetArrayLength() - 1];
         string asked = last.GetProperty("content").GetString()!;
+        if (system.StartsWith("You take notes", StringComparison.Ordinal))
+            return last.GetProperty("role").GetString() == "tool" ? FakeAnswer.Says("Noted.")
+                : new FakeAnswer { Calls = [("note_1", "blackboard_write", JsonSerializer.Serialize(new { name = "notes", value = asked })), ("note_2", "blackboard_write", """{"name":"weight","value":2}""")] };
         if (system.StartsWith("You supervise", StringComparison.Ordinal))
             return last.GetProperty("role").GetString() != "tool" ? new FakeAnswer { Calls = [("ask_1", "agent__support", """{"message":"When do you open?"}"""), ("ask_2", "agent__assistant", """{"message":"Make this shorter: Good morning!"}""")] }
                 : FakeAnswer.Says(string.Join(' ', messages.EnumerateArray().Where(m => m.GetProperty("role").GetString() == "tool").OrderBy(m => m.GetProperty("tool_call_id").GetString(), StringComparer.Ordinal).Select(m => m.GetProperty("content").GetString())));

@@ -1,0 +1,1 @@
+DROP TABLE orchestrator.blackboard_writes;

@@ -1,0 +1,1 @@
+DROP TABLE blackboard_writes;
