@@ -22,6 +22,7 @@ internal sealed record Candidate
     /// <summary>Where requests go.</summary>
     public string ChatPath { get; init; } = "/v1/chat/completions";
 
+    /// <summary>What requests ask for; empty where the path says it.</summary>
     public string Model { get; init; } = "bench-model";
 
     public bool IsDotNet { get; init; }
@@ -34,7 +35,7 @@ internal sealed record Candidate
         new(new Uri(Address, ChatPath), Headers, ChatBody(model ?? Model, stream));
 
     private static byte[] ChatBody(string model, bool stream) => Encoding.UTF8.GetBytes(
-        $$"""{"model":"{{model}}",{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"system","content":"You are a helpful assistant of a company that sells tea. Answer briefly and name the source."},{"role":"user","content":"How long does an order to Hue take, and what does it cost if it is heavier than two kilograms?"}],"temperature":0.2,"max_tokens":200}""");
+        $$"""{{{(model.Length == 0 ? "" : $"\"model\":\"{model}\",")}}{{(stream ? "\"stream\":true,\"stream_options\":{\"include_usage\":true}," : "")}}"messages":[{"role":"system","content":"You are a helpful assistant of a company that sells tea. Answer briefly and name the source."},{"role":"user","content":"How long does an order to Hue take, and what does it cost if it is heavier than two kilograms?"}],"temperature":0.2,"max_tokens":200}""");
 }
 
 internal sealed record ChatRequest(Uri Url, IReadOnlyDictionary<string, string> Headers, byte[] Body)

@@ -67,7 +67,7 @@ internal static class CandidateList
 
         var peers = Path.Combine(artifacts, "peers");
         var langGraph = Node(LangGraph, Path.Combine(peers, "langgraph.mjs"), provider);
-        var mastra = Node(Mastra, Path.Combine(peers, ".mastra", "output", "index.mjs"), provider) with { ReadyPath = "/api/agents", ChatPath = "/api/agents/bench/generate" };
+        var mastra = Node(Mastra, Path.Combine(peers, ".mastra", "output", "index.mjs"), provider) with { ReadyPath = "/api/agents", ChatPath = "/api/agents/bench/generate", Model = "" };
 
         return new[] { direct, yarp, platform, portkey, langGraph, mastra }.ToDictionary(candidate => candidate.Name);
     }
