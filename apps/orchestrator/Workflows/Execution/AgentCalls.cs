@@ -74,7 +74,8 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         StartedRun started = await children.StartAsync(flow.Run, new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step"), flow.Live.Abandoned, cancellationToken);
         record.ChildRunId = started.Run.Id;
         record.Asked = ProgressGuard.Hash(ToolRunner.Bound(message));
-        await flow.Journal.AppendAsync(RunEventTypes.ChildStarted, path, (started.Run, target, message, from), static (json, s) =>
+        // After a crash it is found by its key, also without this.
+        flow.Journal.AddSoon(RunEventTypes.ChildStarted, path, (started.Run, target, message, from), static (json, s) =>
         {
             json.WriteString("runId"u8, s.Run.Id);
             json.WriteString("agent"u8, s.target.ToString());
@@ -115,7 +116,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         JsonElement? answer = end.Status == RunStatus.Completed ? await AnswerAsync(end) : null;
         if (answer is { } output) (record.Status, record.Output) = (StepStatus.Completed, output);
         else record.BeginAttempt(record.Attempt + 1);
-        await flow.Journal.AppendAsync(RunEventTypes.ChildCompleted, path, (end, answer, failed), static (json, s) =>
+        flow.Journal.AddSoon(RunEventTypes.ChildCompleted, path, (end, answer, failed), static (json, s) =>
         {
             json.WriteString("runId"u8, s.end.Id);
             json.WriteString("status"u8, RunStatusNames.Of(s.end.Status));
@@ -131,6 +132,8 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
             }
             RunLog.WriteUsage(json, s.end.Usage, s.end.CostUsd);
         });
+        // A good answer is in the log of its run. What is done about a failure depends on what was known of the run before.
+        if (answer is null) await flow.Journal.FlushAsync();
         return answer;
     }
 

@@ -13,6 +13,9 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// </summary>
 internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log)
 {
+    // Long enough for the next step to come to its own write, too short for anybody who looks on.
+    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(5);
+
     private readonly RunWriter _writer = new(services, live);
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -21,6 +24,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     private EventEnvelope? _told;
     private DeadLetter? _deadLetter;
     private Exception? _broken;
+    private bool _soon;
 
     /// <summary>An event about a place, stored with the next write; returns its number.</summary>
     public long Add<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members)
@@ -28,6 +32,24 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
         lock (_lock)
         {
             AddLocked(type, path, state, members);
+            return log.LastSeq;
+        }
+    }
+
+    /// <summary>
+    /// An event about a place, stored with the next write or within milliseconds; returns its number. For what nothing outside has come of yet: whatever acts outside
+    /// next writes before it does, and so a crash before that leaves what a crash a moment earlier would have. It halves what a step waits for the disk.
+    /// </summary>
+    public long AddSoon<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members)
+    {
+        lock (_lock)
+        {
+            AddLocked(type, path, state, members);
+            if (!_soon)
+            {
+                _soon = true;
+                _ = FlushSoonAsync();
+            }
             return log.LastSeq;
         }
     }
@@ -81,24 +103,28 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     /// <summary>Ends the run.</summary>
     /// <param name="end">Its final row.</param>
     /// <param name="undoAttempts">Attempts at what it was to undo in the place of another.</param>
-    public Task EndAsync(RunRecord end, int undoAttempts = 0)
-    {
-        lock (_lock) log.Ended(end);
-        return WriteAsync(end, null, undoAttempts);
-    }
+    public Task EndAsync(RunRecord end, int undoAttempts = 0) => WriteAsync(end, null, undoAttempts);
 
     /// <summary>Puts the run to rest.</summary>
-    public Task ParkAsync(Parking parks)
-    {
-        lock (_lock)
-        {
-            if (parks.Paused) log.Paused();
-            else log.Waiting(parks.WakeAt);
-        }
-        return WriteAsync(null, parks);
-    }
+    public Task ParkAsync(Parking parks) => WriteAsync(null, parks);
 
     public Task FlushAsync() => WriteAsync(null, null);
+
+    private async Task FlushSoonAsync()
+    {
+        await Task.Delay(Soon, TimeProvider.System);
+        lock (_lock) _soon = false;
+        // What is left when the run is given up is for whoever takes it up.
+        if (live.Abandoned.IsCancellationRequested) return;
+        try
+        {
+            await FlushAsync();
+        }
+        catch (Exception)
+        {
+            // It is kept, and thrown at the run's next write.
+        }
+    }
 
     private void AddLocked<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members) => log.Add(type, (path, state, members), static (json, s) =>
     {
@@ -116,6 +142,10 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
             RunWrite write;
             lock (_lock)
             {
+                // Not before its turn: another write would take the event, and leave what belongs to it.
+                if (end is not null) log.Ended(end);
+                else if (parks is { Paused: true }) log.Paused();
+                else if (parks is not null) log.Waiting(parks.WakeAt);
                 List<RunEvent> events = log.Take();
                 if (events.Count == 0) return;
                 write = new RunWrite { Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end), DeadLetter = _deadLetter, UndoAttempts = undoAttempts };

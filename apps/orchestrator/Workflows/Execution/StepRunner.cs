@@ -141,7 +141,7 @@ internal sealed class StepRunner
                 JsonElement? output = await AttemptAsync(step, own, path, record);
                 if (!own.LogOnly) await _board.SetAsync(step, own, path, record, output);
                 record.Status = StepStatus.Completed;
-                return await DoneAsync(step, context, path, record, output, undoes, clock);
+                return Done(step, context, path, record, output, undoes, clock);
             }
             catch (StepException e) when (!own.LogOnly)
             {
@@ -199,10 +199,10 @@ internal sealed class StepRunner
         return Fail(step, context, path, record);
     }
 
-    private async Task<(bool, JsonElement?)> DoneAsync(Step step, StepContext context, string path, StepRecord record, JsonElement? output, bool undoes, StepClock clock)
+    private (bool, JsonElement?) Done(Step step, StepContext context, string path, StepRecord record, JsonElement? output, bool undoes, StepClock clock)
     {
         record.Output = output;
-        record.DoneAt = await _flow.Journal.AppendAsync(RunEventTypes.StepCompleted, path, (step, output), static (json, s) =>
+        record.DoneAt = _flow.Journal.AddSoon(RunEventTypes.StepCompleted, path, (step, output), static (json, s) =>
         {
             json.WriteString("step"u8, s.step.Id);
             if (s.output is { } value)

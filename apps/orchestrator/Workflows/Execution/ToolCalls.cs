@@ -46,6 +46,8 @@ internal sealed class ToolCalls(Flow flow, FlowBoard board, RunServices services
             json.WriteBoolean("isError"u8, s.result.IsError);
             RunLog.WriteCall(json, s.result);
         });
+        // A call that must not be repeated is not left without its result for longer than it takes to write it.
+        if (effect == ToolEffect.Unsafe) await flow.Journal.FlushAsync();
         flow.State.Spent(result.Usage, result.CostUsd);
         context.Meter?.Spent(result.Usage, result.CostUsd);
         if (result.IsError) throw new StepException(StepCodes.ToolFailed, result.Text);

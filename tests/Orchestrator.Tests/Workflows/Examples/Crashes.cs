@@ -42,27 +42,42 @@ internal sealed class Crashes(Shop shop)
     public async Task BreakAsync(HttpClient client, ExampleDriver driver, Func<Task<IReadOnlyCollection<string>>> blown, Func<Task<IReadOnlySet<string>>> unfinished)
     {
         var ids = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
-        foreach (Crash crash in _planned) _ = StartAsync(crash);
         IReadOnlyCollection<string> there = [];
-        await Waiting.UntilAsync(async () =>
+        bool over = false;
+        foreach (Crash crash in _planned) _ = StartAsync(crash);
+        try
+        {
+            await Waiting.UntilAsync(AllThereAsync, () => $"{_planned.Count} runs at their moments; not yet: {string.Join(", ", _planned.Select(c => c.Key).Except(there).Take(5))}", Patience);
+        }
+        finally
+        {
+            over = true;
+        }
+
+        async Task<bool> AllThereAsync()
         {
             await driver.ActAsync();
             there = await blown();
             if (there.Count < _planned.Count * 9 / 10) return false;
             IReadOnlySet<string> open = await unfinished();
             return _planned.All(c => there.Contains(c.Key) || (ids.TryGetValue(c.Key, out string? id) && !open.Contains(id)));
-        }, () => $"{_planned.Count} runs at their moments; not yet: {string.Join(", ", _planned.Select(c => c.Key).Except(there).Take(5))}", Patience);
+        }
 
+        // Hundreds at once may be more than are taken in, or answered in time. One that stands at its first write gets no answer at all.
         async Task StartAsync(Crash crash)
         {
-            try
+            while (!over)
             {
-                JsonElement run = (await client.PostJsonAsync("/api/v1/runs", crash.Scenario.Body(shop.Url), ("Idempotency-Key", crash.Key))).Body;
-                driver.Runs[ids[crash.Key] = run.Text("id")] = crash.Scenario;
-            }
-            catch (Exception e) when (e is HttpRequestException or OperationCanceledException or KeyNotFoundException or JsonException)
-            {
-                // One that stands at its first write: the process dies before it has said what became of it.
+                try
+                {
+                    JsonElement run = (await client.PostJsonAsync("/api/v1/runs", crash.Scenario.Body(shop.Url), ("Idempotency-Key", crash.Key))).Body;
+                    driver.Runs[ids[crash.Key] = run.Text("id")] = crash.Scenario;
+                    return;
+                }
+                catch (Exception e) when (e is HttpRequestException or OperationCanceledException or KeyNotFoundException or JsonException)
+                {
+                    await Task.Delay(500);
+                }
             }
         }
     }

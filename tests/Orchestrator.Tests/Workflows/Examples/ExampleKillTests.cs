@@ -66,6 +66,7 @@ public sealed class ExampleKillTests
         ["Limits__RequestsPerMinute"] = "1000000",
         ["Limits__Burst"] = "100000",
         ["Limits__ConcurrentRuns"] = "100000",
+        ["Limits__MaxInFlightRequests"] = "100000",
     };
 
     private static async Task<IReadOnlyList<OpenWait>> OpenWaitsAsync(NpgsqlDataSource rows)
