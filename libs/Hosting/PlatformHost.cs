@@ -133,8 +133,8 @@ public static class PlatformHost
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         // A client that is too slow is told so; it must not fill the log with stack traces.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Http.Timeouts", LogLevel.Error);
-        // A failed start is told in one line by RunAsync; and without this logger Kestrel makes no activity per request that nobody reads.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
+        // A failed start is told in one line by RunAsync, and a background service that ends the process at this level; and without this logger Kestrel makes no activity per request that nobody reads.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
 
         // That a service went or came back is one line, and what failed meanwhile shows in the answers.

@@ -127,7 +127,7 @@ internal sealed class RedisCallerFeed(RedisConnection redis, TimeProvider time) 
             // One after the other, in their order; and the client subscribes again by itself after each loss of the connection.
             (await multiplexer.GetSubscriber().SubscribeAsync(redis.Channel("callers"))).OnMessage(message => Hear((string)message.Message!));
         }
-        catch (Exception e) when (e is RedisException or TimeoutException)
+        catch (Exception e) when (e is RedisException or TimeoutException or OperationCanceledException or ObjectDisposedException)
         {
             return false;
         }

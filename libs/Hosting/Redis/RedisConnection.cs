@@ -61,8 +61,9 @@ internal sealed partial class RedisConnection : BackgroundService
         {
             return await command(Database).WaitAsync(_patience, _time);
         }
-        catch (Exception e) when (e is RedisException or TimeoutException)
+        catch (Exception e) when (e is RedisException or TimeoutException or OperationCanceledException or ObjectDisposedException)
         {
+            // Commands of a connection that is given up are cancelled.
             Lose(e);
             return null;
         }
@@ -106,8 +107,9 @@ internal sealed partial class RedisConnection : BackgroundService
             LogConnected();
             Returned?.Invoke();
         }
-        catch (Exception e) when (e is RedisException or TimeoutException or System.Net.Sockets.SocketException or IOException or ObjectDisposedException)
+        catch (Exception e)
         {
+            // Whatever it is: without the probe Redis would stay as it is now, and its end would stop the process.
             Lose(e);
         }
     }
