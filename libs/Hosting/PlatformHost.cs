@@ -66,7 +66,12 @@ public static class PlatformHost
         foreach (IServiceModule module in modules) module.AddServices(builder);
         builder.AddServiceClients(topology);
 
+        IHostApplicationLifetime? lifetime = null;
+        // A failed start is told in one line by RunAsync. A background service that ends a running process is told here, or nobody would know why it went.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", level => level >= LogLevel.Critical && lifetime is { ApplicationStarted.IsCancellationRequested: true, ApplicationStopping.IsCancellationRequested: false });
+
         WebApplication app = builder.Build();
+        lifetime = app.Lifetime;
         app.UseMiddleware<EdgeMiddleware>();
         app.UseRouting();
         app.UseRequestTimeouts();
@@ -133,8 +138,7 @@ public static class PlatformHost
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         // A client that is too slow is told so; it must not fill the log with stack traces.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Http.Timeouts", LogLevel.Error);
-        // A failed start is told in one line by RunAsync, and a background service that ends the process at this level; and without this logger Kestrel makes no activity per request that nobody reads.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
+        // Without this logger Kestrel makes no activity per request that nobody reads.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
 
         // That a service went or came back is one line, and what failed meanwhile shows in the answers.

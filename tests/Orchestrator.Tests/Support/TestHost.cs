@@ -93,7 +93,14 @@ internal sealed class TestHost : IAsyncDisposable
     {
         Alpha.Dispose();
         Beta.Dispose();
-        if (!_stopped) await StopAsync();
+        try
+        {
+            if (!_stopped) await StopAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // It takes too long, perhaps since a test has failed: that is what is to be told.
+        }
         if (_ownsFolder) Directory.Delete(Folder, recursive: true);
     }
 }
