@@ -42,6 +42,8 @@ internal sealed class FlowBoard(Flow flow, RunBlackboards boards)
     {
         if (step.Set.Count == 0) return;
         WorkflowScope scope = (await SeeAsync($"{path}#set", context)).With("output", output ?? JsonSerializer.SerializeToElement<object?>(null)).Scope(flow.Run, record.StartedAt);
+        // Others see the write: what it is made of must not come out otherwise after a crash.
+        await flow.Journal.FlushAsync();
         foreach ((string name, ValueTemplate value) in step.Set)
         {
             try
