@@ -32,6 +32,7 @@ using MultiAgent.Orchestrator.Tools;
 using MultiAgent.Orchestrator.Webhooks;
 using MultiAgent.Orchestrator.Workflows.Compensations;
 using MultiAgent.Orchestrator.Workflows.Execution;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 using MultiAgent.Orchestrator.Tools.Sources;
 using MultiAgent.Orchestrator.Workflows.Definitions;
 
@@ -123,6 +124,8 @@ public sealed class OrchestratorModule : IServiceModule
         services.TryAddSingleton<ToolRunner>();
         services.TryAddSingleton<RunServices>();
         services.TryAddSingleton<RunBell>();
+        services.AddStore<IFlowSnapshotStore, SqliteFlowSnapshotStore, PostgresFlowSnapshotStore>();
+        services.TryAddSingleton<FlowSnapshots>();
         services.TryAddSingleton<WorkflowExecutions>();
         services.TryAddSingleton<RunEngine>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHealthProbe, RunEngineProbe>());

@@ -115,7 +115,7 @@ internal sealed class BenchWorkflows : IWorkflowSource
     {
         Add("tools", string.Concat(Enumerable.Range(0, Steps).Select(i => $"  - {{id: t{i}, type: tool, tool: zero, arguments: {{n: {i}}}}}\n")));
         Add("agents", string.Concat(Enumerable.Range(0, Steps).Select(i => $"  - {{id: a{i}, type: agent, agent: bench, message: How long does an order to Hue take}}\n")));
-        Add("long", "  - id: many\n    type: map\n    over: \"{{ (1..4998) }}\"\n    concurrency: 1\n    maxItems: 10000\n    steps:\n      - {id: one, type: transform, output: {n: \"{{ item }}\", text: an output of some length as steps have}}\n", "limits: {maxSteps: 100000}\n");
+        Add("long", "  - id: many\n    type: map\n    over: \"{{ (1..4998) }}\"\n    concurrency: 1\n    maxItems: 10000\n    steps:\n      - {id: one, type: transform, output: {n: \"{{ item }}\", text: an output of some length as steps have}}\n  - {id: rests, type: wait, event: never}\n", "limits: {maxSteps: 100000}\n");
         Add("parked", "  - {id: came, type: wait, event: go}\n");
     }
 

@@ -127,6 +127,9 @@ internal sealed class RunWrite
     /// <summary>Attempts at a compensation that a run which ends with this write has made in the place of another.</summary>
     public int UndoAttempts { get; init; }
 
+    /// <summary>The run's snapshot goes with its end.</summary>
+    public bool DropsSnapshot { get; init; }
+
     /// <summary>Stands for the beginning of the run's conversation from now on.</summary>
     public Conversations.Compaction.ConversationSummary? Summary { get; init; }
 

@@ -12,6 +12,7 @@ using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows;
 using MultiAgent.Orchestrator.Workflows.Execution;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -182,12 +183,12 @@ internal sealed partial class RunEngine
     }
 
     /// <summary>Takes up a run of a workflow, after a crash or because what it waited for has come.</summary>
-    public void Resume(LiveRun live, WorkflowVersion workflow, IReadOnlyList<RunEvent> events)
+    public void Resume(LiveRun live, WorkflowVersion workflow, StoredFlow stored)
     {
         _live[live.Record.Id] = live;
         live.TryTake();
         _slots.Take(live.Record.TenantId, live.Record.Id);
-        Work(live, _workflows.Resume(this, live, workflow, new RunLog(live.Record, _services.Time, events[^1].Seq), events), resumed: true);
+        Work(live, _workflows.Resume(this, live, workflow, new RunLog(live.Record, _services.Time, stored.Seq), stored), resumed: true);
     }
 
     /// <summary>Starts the conversation's next waiting run, if it is its turn.</summary>

@@ -28,6 +28,7 @@ internal sealed class RunMetrics
     private readonly Histogram<double> _stepDuration = PlatformTelemetry.Meter.CreateHistogram("orchestrator_step_duration", "s", "Time from a workflow step's beginning to its end in this process, by type of step.", null, LongSeconds);
     private readonly Histogram<double> _stepOverhead = PlatformTelemetry.Meter.CreateHistogram("orchestrator_step_overhead", "s", "The engine's own time for a step, its writes included, without what the agent, tool or wait took.", null, OverheadSeconds);
     private readonly Counter<long> _takenUp = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_runs_taken_up", null, "Runs that went on in this process from their log.");
+    private readonly Counter<long> _snapshots = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_snapshots", null, "Snapshots of long runs that were kept.");
     private readonly Counter<long> _compensationsFailed = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_compensations_failed", null, "Compensations of workflows that failed after all their attempts.");
     private readonly Counter<long> _noProgress = PlatformTelemetry.Meter.CreateCounter<long>("orchestrator_no_progress", null, "Times that agents went round without getting anywhere and were stopped.");
     private Func<int> _active = () => 0;
@@ -66,6 +67,8 @@ internal sealed class RunMetrics
         _stepDuration.Record(duration.TotalSeconds, new TagList { { "type", type }, { "status", status } });
         if (overhead is { } own) _stepOverhead.Record(own.TotalSeconds, new KeyValuePair<string, object?>("type", type));
     }
+
+    public void SnapshotMade() => _snapshots.Add(1);
 
     /// <param name="reason"><c>lease</c>: its holder died, stopped or lost it; <c>wake</c>: what it waited for has come.</param>
     public void TakenUp(string reason) => _takenUp.Add(1, new KeyValuePair<string, object?>("reason", reason));

@@ -1,4 +1,5 @@
 using MultiAgent.Contracts;
+using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
 
@@ -19,6 +20,12 @@ internal sealed class RunWriter(RunServices services, LiveRun live)
                 if (unknown && await IsStoredAsync(write)) return;
                 await services.Store.AppendAsync(write);
                 return;
+            }
+            catch (LeaseLostException)
+            {
+                // Before anything else of the run hears of it: its runs and its tool calls are the new holder's, and not to be cancelled with the strand that failed.
+                live.Stop(StopCause.LeaseLost);
+                throw;
             }
             catch (OverloadedException) when (attempt < 6)
             {

@@ -32,6 +32,11 @@ internal sealed class RunsOptions
     /// <summary>How often agents may hand a conversation to and fro with nothing changed before that is stopped. Default 2; 2 to 100, 0 for no bound.</summary>
     public int MaxIdenticalHandoffs { get; set; } = 2;
 
+    /// <summary>
+    /// Events of a workflow's run after which a snapshot of its state is kept, so that taking it up again does not read its log from the beginning. Default 1 000; 10 to 100 000, 0 for none.
+    /// </summary>
+    public int SnapshotEvents { get; set; } = 1000;
+
     internal TimeSpan Lease => TimeSpan.FromSeconds(LeaseSeconds);
 }
 
@@ -47,6 +52,7 @@ internal sealed class RunsValidator : IValidateOptions<RunsOptions>
         if (options.MaxSubRunDepth is < 1 or > 20) errors.Add($"Runs:MaxSubRunDepth is {options.MaxSubRunDepth}; set it between 1 and 20.");
         if (options.MaxIdenticalRounds is not 0 and (< 2 or > 100)) errors.Add($"Runs:MaxIdenticalRounds is {options.MaxIdenticalRounds}; set it between 2 and 100, or to 0 for no bound.");
         if (options.MaxIdenticalHandoffs is not 0 and (< 2 or > 100)) errors.Add($"Runs:MaxIdenticalHandoffs is {options.MaxIdenticalHandoffs}; set it between 2 and 100, or to 0 for no bound.");
+        if (options.SnapshotEvents is not 0 and (< 10 or > 100_000)) errors.Add($"Runs:SnapshotEvents is {options.SnapshotEvents}; set it between 10 and 100000, or to 0 for none.");
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
     }
 }

@@ -11,3 +11,4 @@ GRANT SELECT, INSERT, DELETE ON orchestrator.tool_results TO maap_app;
 GRANT SELECT, INSERT ON orchestrator.response_deletions TO maap_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.webhook_endpoints, orchestrator.webhook_deliveries TO maap_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.schedules, orchestrator.schedule_firings TO maap_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON orchestrator.run_snapshots TO maap_app;

@@ -5,11 +5,12 @@ using MultiAgent.Orchestrator.Agents;
 using MultiAgent.Orchestrator.Chat;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 
 namespace MultiAgent.Orchestrator.Runs.Leases;
 
 /// <summary>Takes up runs that nobody holds, and goes on with each from the end of its log.</summary>
-internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunLeases leases, IRunWaits waits, RunOwner owner, AgentCatalogue agents, IWorkflowSource workflows, IOptions<RunsOptions> options, RunMetrics metrics, TimeProvider time, ILogger<RunTakeUp> logger)
+internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunLeases leases, IRunWaits waits, RunOwner owner, AgentCatalogue agents, IWorkflowSource workflows, FlowSnapshots snapshots, IOptions<RunsOptions> options, RunMetrics metrics, TimeProvider time, ILogger<RunTakeUp> logger)
 {
     private const int Page = 200;
 
@@ -95,11 +96,11 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
         RunRecord run = taken.Run;
         WorkflowVersion workflow = await workflows.FindVersionAsync(run.TenantId, run.AgentId, run.AgentVersion, cancellationToken)
             ?? throw new InvalidOperationException($"Version {run.AgentVersion} of workflow {run.AgentId} is gone.");
-        List<RunEvent> events = await EventsAsync(run);
-        var live = new LiveRun(run, null, RunInput.FromEvent(events[0].Data)) { StoredBefore = events.Count, LastProgress = time.GetTimestamp() };
+        StoredFlow stored = await snapshots.ReadAsync(run.TenantId, run.Id) ?? throw new InvalidOperationException($"Run {run.Id} has no log.");
+        var live = new LiveRun(run, null, stored.Input) { StoredBefore = stored.Seq, LastProgress = time.GetTimestamp() };
         if (taken.Cancel != StopCause.None) live.Stop(taken.Cancel);
         live.PauseRequested = taken.Pause;
-        engine.Resume(live, workflow, events);
+        engine.Resume(live, workflow, stored);
     }
 
     private async Task<List<RunEvent>> EventsAsync(RunRecord run)
@@ -114,12 +115,11 @@ internal sealed partial class RunTakeUp(RunEngine engine, IRunStore store, IRunL
     {
         try
         {
-            long last = 0;
-            while (await store.EventsAsync(run.TenantId, run.Id, last, 1000) is { Count: > 0 } events) last = events[^1].Seq;
+            long last = await store.LastSeqAsync(run.TenantId, run.Id);
             RunRecord end = run with { Status = RunStatus.Failed, Error = new RunError(500, ErrorCodes.InternalError, "The run could not be taken up after a restart."), EndedAt = time.GetUtcNow() };
             var log = new RunLog(run, time, last);
             log.Ended(end);
-            await store.AppendAsync(new RunWrite { Run = run, Events = log.Take(), End = end, Event = RunEndedEvent.Of(end) });
+            await store.AppendAsync(new RunWrite { Run = run, Events = log.Take(), End = end, Event = RunEndedEvent.Of(end), DropsSnapshot = true });
         }
         catch (Exception e)
         {

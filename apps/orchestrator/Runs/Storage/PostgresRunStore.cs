@@ -11,6 +11,7 @@ using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Compensations;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 
 namespace MultiAgent.Orchestrator.Runs.Storage;
 
@@ -64,6 +65,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         }
         PostgresRunWaits.Write(batch, write);
         PostgresDeadLetterStore.Write(batch, write);
+        if (write.DropsSnapshot) PostgresFlowSnapshotStore.Drop(batch, write.Run.TenantId, write.Run.Id);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
         if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);

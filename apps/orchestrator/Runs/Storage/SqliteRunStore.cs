@@ -9,6 +9,7 @@ using MultiAgent.Orchestrator.Conversations.Compaction;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Compensations;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 
 namespace MultiAgent.Orchestrator.Runs.Storage;
 
@@ -199,6 +200,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         }
         SqliteRunWaits.Write(session, write);
         SqliteDeadLetterStore.Write(session, write);
+        if (write.DropsSnapshot) SqliteFlowSnapshotStore.Drop(session, write.Run.TenantId, write.Run.Id);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(session, asked);
         if (write.Event is { } told) Outbox.Add(session, told);
     }

@@ -31,7 +31,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         {
             // A crash came between the agent's failure and what the step made of it.
             record.Failure = null;
-            throw failure;
+            throw new StepException(failure.Code, failure.Message);
         }
         CheckLimits(context);
         while (true)

@@ -4,6 +4,7 @@ using MultiAgent.Contracts.Events;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows.Compensations;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
@@ -11,7 +12,7 @@ namespace MultiAgent.Orchestrator.Workflows.Execution;
 /// The log of a workflow's run, written by all strands of it. What several of them add while a write is under way goes with the next one; whoever has
 /// appended may rely on it.
 /// </summary>
-internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log)
+internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log, SnapshotPace snapshots)
 {
     // Long enough for the next step to come to its own write, too short for anybody who looks on.
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(5);
@@ -148,7 +149,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
                 else if (parks is not null) log.Waiting(parks.WakeAt);
                 List<RunEvent> events = log.Take();
                 if (events.Count == 0) return;
-                write = new RunWrite { Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end), DeadLetter = _deadLetter, UndoAttempts = undoAttempts };
+                write = new RunWrite { Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end), DeadLetter = _deadLetter, UndoAttempts = undoAttempts, DropsSnapshot = end is not null && snapshots.MayExist };
                 (_waits, _closed, _told, _deadLetter) = ([], [], null, null);
             }
             try
@@ -162,6 +163,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
             }
             live.LastProgress = services.Time.GetTimestamp();
             live.Publish(write.Events);
+            if (end is null) snapshots.Stored(write.Events[^1].Seq);
         }
         finally
         {

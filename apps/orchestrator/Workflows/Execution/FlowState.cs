@@ -4,6 +4,7 @@ using System.Text.Json;
 using MultiAgent.Models;
 using MultiAgent.Orchestrator.Runs;
 using MultiAgent.Orchestrator.Runs.Waits;
+using MultiAgent.Orchestrator.Workflows.Snapshots;
 
 namespace MultiAgent.Orchestrator.Workflows.Execution;
 
@@ -12,6 +13,8 @@ internal sealed class FlowState
 {
     private readonly ConcurrentDictionary<string, StepRecord> _records = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
+    // In order, so that what is below a place costs nothing for what is elsewhere; made once somebody asks.
+    private SortedSet<string>? _places;
     private int _steps;
 
     /// <summary>Steps that were begun, each iteration and item counted.</summary>
@@ -26,7 +29,16 @@ internal sealed class FlowState
     /// <summary>Set when what was done is being undone: why.</summary>
     public (string Code, string Message)? Compensating { get; set; }
 
-    public StepRecord At(string path) => _records.GetOrAdd(path, static _ => new StepRecord());
+    public StepRecord At(string path)
+    {
+        if (_records.TryGetValue(path, out StepRecord? known)) return known;
+        lock (_lock)
+        {
+            StepRecord record = _records.GetOrAdd(path, static _ => new StepRecord());
+            _places?.Add(path);
+            return record;
+        }
+    }
 
     public int CountStep() => Interlocked.Increment(ref _steps);
 
@@ -44,8 +56,10 @@ internal sealed class FlowState
     {
         var parts = new List<string?>();
         bool asked = false;
-        foreach ((string place, StepRecord record) in _records.Where(r => r.Key.StartsWith($"{path}/", StringComparison.Ordinal) && r.Value.Status != StepStatus.New).OrderBy(r => r.Key, StringComparer.Ordinal))
+        foreach (string place in Below(path))
         {
+            StepRecord record = _records[place];
+            if (record.Status == StepStatus.New) continue;
             asked |= record.Asked is not null;
             parts.AddRange([place[path.Length..], record.Status.ToString(), record.Asked, record.Output?.GetRawText(), record.ErrorCode]);
         }
@@ -59,7 +73,29 @@ internal sealed class FlowState
         return state;
     }
 
-    private void Apply(RunEvent e)
+    /// <summary>A state as it was kept.</summary>
+    public static FlowState From(FlowContent content)
+    {
+        var state = new FlowState { _steps = content.Steps, Usage = content.Usage, CostUsd = content.CostUsd, Compensating = content.Compensating };
+        foreach ((string path, StepRecord record) in content.Records) state._records[path] = record;
+        return state;
+    }
+
+    /// <summary>The state as it can be kept. Only of one that nobody works with.</summary>
+    public FlowContent Content() => new() { Steps = _steps, Usage = Usage, CostUsd = CostUsd, Compensating = Compensating, Records = new SortedDictionary<string, StepRecord>(_records, StringComparer.Ordinal) };
+
+    private string[] Below(string path)
+    {
+        lock (_lock)
+        {
+            _places ??= new SortedSet<string>(_records.Keys, StringComparer.Ordinal);
+            // What begins with the path and a slash; '0' follows '/'.
+            return [.. _places.GetViewBetween($"{path}/", $"{path}0")];
+        }
+    }
+
+    /// <summary>Takes the next event of the log in.</summary>
+    public void Apply(RunEvent e)
     {
         using var document = JsonDocument.Parse(e.Data);
         JsonElement root = document.RootElement;
@@ -77,8 +113,7 @@ internal sealed class FlowState
                 break;
             case RunEventTypes.StepRetrying:
                 record.BeginAttempt(root.GetProperty("attempt").GetInt32());
-                foreach ((string inside, StepRecord failed) in _records)
-                    if (failed.Failure is not null && inside.StartsWith($"{path}/", StringComparison.Ordinal)) failed.Failure = null;
+                foreach (string inside in Below(path)) _records[inside].Failure = null;
                 record.RetryAt = Time(root, "at");
                 break;
             case RunEventTypes.StepCompleted:
@@ -91,7 +126,7 @@ internal sealed class FlowState
                 else
                 {
                     record.BeginAttempt(record.Attempt + 1);
-                    record.Failure = Text(root, "code") is { } code ? new StepException(code, Text(root, "message") ?? "") : null;
+                    record.Failure = Text(root, "code") is { } code ? (code, Text(root, "message") ?? "") : null;
                 }
                 break;
             case RunEventTypes.SubworkflowStarted:

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using MultiAgent.Orchestrator.Runs.Waits;
 
 namespace MultiAgent.Orchestrator.Workflows.Execution;
@@ -13,7 +14,7 @@ internal enum StepStatus
     Failed,
 }
 
-/// <summary>What the log says of one place in a workflow. One strand works at a place.</summary>
+/// <summary>What the log says of one place in a workflow. One strand works at a place. All of it is kept in snapshots.</summary>
 internal sealed class StepRecord
 {
     public StepStatus Status { get; set; }
@@ -24,6 +25,8 @@ internal sealed class StepRecord
     /// <summary>When the first attempt began.</summary>
     public DateTimeOffset StartedAt { get; set; }
 
+    /// <summary>None, and the value <c>null</c>, are different outputs.</summary>
+    [JsonConverter(typeof(NullIsAValue))]
     public JsonElement? Output { get; set; }
     public string? ErrorCode { get; set; }
     public string? ErrorMessage { get; set; }
@@ -38,7 +41,7 @@ internal sealed class StepRecord
     public long? Board { get; set; }
 
     /// <summary>Versions of the writes to the blackboard that the log tells of.</summary>
-    public HashSet<long> Written { get; } = [];
+    public HashSet<long> Written { get; init; } = [];
 
     /// <summary>That it could not undo what it is to undo is in the log.</summary>
     public bool Told { get; set; }
@@ -51,7 +54,7 @@ internal sealed class StepRecord
     public string? ChildRunId { get; set; }
 
     /// <summary>How an agent failed here, as long as the log does not say what the step made of it.</summary>
-    public StepException? Failure { get; set; }
+    public (string Code, string Message)? Failure { get; set; }
 
     /// <summary>The version of the workflow that the step runs.</summary>
     public (string Id, int Version)? Subworkflow { get; set; }
@@ -77,5 +80,18 @@ internal sealed class StepRecord
         WaitId = null;
         Resolution = null;
         Expired = false;
+    }
+
+    internal sealed class NullIsAValue : JsonConverter<JsonElement?>
+    {
+        public override bool HandleNull => true;
+
+        public override JsonElement? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => JsonElement.ParseValue(ref reader);
+
+        public override void Write(Utf8JsonWriter writer, JsonElement? value, JsonSerializerOptions options)
+        {
+            if (value is { } element) element.WriteTo(writer);
+            else writer.WriteNullValue();
+        }
     }
 }

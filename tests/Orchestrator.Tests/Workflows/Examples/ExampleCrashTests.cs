@@ -55,10 +55,10 @@ public sealed class ExampleCrashTests
             await crashes.PlanAsync(host.Alpha, driver, scenario, id => Task.FromResult(fuse.Writes(id)), static (write, how) => All || write % 2 == (how == Fuse.AtOnce ? 1 : 0));
         using HttpClient client = host.Client("alpha");
         await crashes.BreakAsync(client, driver, () => Task.FromResult<IReadOnlyCollection<string>>(fuse.Blown), () => ExampleWorld.UnfinishedAsync(host));
-        // The host is put away in order, but nothing that it still had to do is done.
-        fuse.Remove();
+        // The host is put away in order, but nothing that it still had to do is done: first all are given up, and then those that stand in a write hear of it.
         RunEngine engine = host.Services.GetRequiredService<RunEngine>();
         foreach (LiveRun live in engine.Active) engine.Lose(live);
+        fuse.Remove();
         await host.StopAsync();
     }
 

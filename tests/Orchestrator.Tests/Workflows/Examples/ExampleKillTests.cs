@@ -62,6 +62,7 @@ public sealed class ExampleKillTests
         ["MAAP_BOOTSTRAP_ADMIN_PASSWORD"] = TestPlatform.DemoPassword,
         ["Data__MaxConnections"] = "16",
         ["Runs__LeaseSeconds"] = "3",
+        ["Runs__SnapshotEvents"] = "10",
         ["Tools__Http__AllowPrivateNetworks"] = "true",
         ["Limits__RequestsPerMinute"] = "1000000",
         ["Limits__Burst"] = "100000",

@@ -19,7 +19,7 @@ internal static class ExampleWorld
         // Runs that are taken up ask it before the start has returned.
         var model = new FakeDispatcher();
         model.AnswerAsScripted();
-        TestHost host = await TestHost.StartAsync(folder, model, settings: new(settings ?? []) { ["Tools:Http:AllowPrivateNetworks"] = "true", ["Limits:ConcurrentRuns"] = "100000" }, configure: configure);
+        TestHost host = await TestHost.StartAsync(folder, model, settings: new(settings ?? []) { ["Tools:Http:AllowPrivateNetworks"] = "true", ["Limits:ConcurrentRuns"] = "100000", ["Runs:SnapshotEvents"] = "10" }, configure: configure);
         if (!seed) return host;
         foreach (ITenantSeeder seeder in host.Services.GetServices<ITenantSeeder>()) await seeder.SeedAsync("ten_alpha", default);
         await AddPatternsAsync(host.Alpha);
