@@ -1,4 +1,4 @@
--- What the log of a workflow's run gives up to an event: the newest of each run, gone with its end. It can always be made again from the log. data is JSON, compressed with Brotli,
+-- What the log of a workflow's run gives up to an event: the newest of each run, gone with its end. It can always be made again from the log. data is JSON, compressed (DEFLATE),
 -- of the format that the process which made it writes; others do not read it.
 CREATE TABLE orchestrator.run_snapshots (
     run_id    text COLLATE "C" PRIMARY KEY,

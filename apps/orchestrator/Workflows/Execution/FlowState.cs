@@ -82,7 +82,7 @@ internal sealed class FlowState
     }
 
     /// <summary>The state as it can be kept. Only of one that nobody works with.</summary>
-    public FlowContent Content() => new() { Steps = _steps, Usage = Usage, CostUsd = CostUsd, Compensating = Compensating, Records = new SortedDictionary<string, StepRecord>(_records, StringComparer.Ordinal) };
+    public FlowContent Content() => new() { Steps = _steps, Usage = Usage, CostUsd = CostUsd, Compensating = Compensating, Records = new Dictionary<string, StepRecord>(_records, StringComparer.Ordinal) };
 
     private string[] Below(string path)
     {

@@ -41,7 +41,7 @@ internal sealed class StepRecord
     public long? Board { get; set; }
 
     /// <summary>Versions of the writes to the blackboard that the log tells of.</summary>
-    public HashSet<long> Written { get; init; } = [];
+    public HashSet<long> Written { get; set; } = [];
 
     /// <summary>That it could not undo what it is to undo is in the log.</summary>
     public bool Told { get; set; }

@@ -15,7 +15,7 @@ internal sealed record FlowSnapshot
     /// <summary>How <see cref="Data"/> is to be read: <see cref="FlowContent.Format"/> of the process that made it.</summary>
     public required int Format { get; init; }
 
-    /// <summary>JSON, compressed with Brotli.</summary>
+    /// <summary>JSON, compressed (DEFLATE).</summary>
     public required byte[] Data { get; init; }
     public required DateTimeOffset At { get; init; }
 }

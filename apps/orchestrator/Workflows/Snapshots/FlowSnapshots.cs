@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -81,7 +82,7 @@ internal sealed partial class FlowSnapshots(IRunStore runs, IFlowSnapshotStore s
         {
             return FlowState.From(FlowContent.Read(snapshot.Data));
         }
-        catch (Exception e) when (e is System.Text.Json.JsonException or InvalidOperationException or InvalidDataException)
+        catch (Exception e) when (e is JsonException or InvalidDataException)
         {
             LogNotRead(e, snapshot.RunId);
             return null;

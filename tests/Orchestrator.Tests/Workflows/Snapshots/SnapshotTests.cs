@@ -106,7 +106,12 @@ public sealed class SnapshotTests : IAsyncLifetime
     internal static void Same(FlowState expected, FlowState actual, string? told = null) =>
         Assert.True(Text(expected) is var e && Text(actual) is var a && e == a, $"{told}\nexpected\n{e}\nactual\n{a}");
 
-    private static string Text(FlowState state) => JsonSerializer.Serialize(state.Content(), FlowContentJson.Default.FlowContent);
+    private static string Text(FlowState state)
+    {
+        FlowContent content = state.Content();
+        string rest = JsonSerializer.Serialize(new FlowContent { Steps = content.Steps, Usage = content.Usage, CostUsd = content.CostUsd, Compensating = content.Compensating, Records = [] }, FlowContentJson.Default.FlowContent);
+        return $"{rest}\n{string.Join("\n", content.Records.OrderBy(r => r.Key, StringComparer.Ordinal).Select(r => $"{r.Key} {JsonSerializer.Serialize(r.Value, FlowContentJson.Default.StepRecord)}"))}";
+    }
 
     private async Task<string> RestingAsync()
     {
