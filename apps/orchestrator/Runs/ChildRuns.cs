@@ -25,20 +25,25 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
 
     /// <summary>Starts a run for another one, or finds the one that was started under the same key.</summary>
     /// <exception cref="ApiException">It was refused.</exception>
-    public Task<StartedRun> StartAsync(RunRecord parent, ChildRun child, CancellationToken abandoned, CancellationToken cancellationToken) => PatientlyAsync(async () => await engine.Value.StartAsync(new RunRequest
+    public Task<StartedRun> StartAsync(RunRecord parent, ChildRun child, CancellationToken abandoned, CancellationToken cancellationToken) =>
+        PatientlyAsync(async () => await StartWithAsync(parent, child, null), abandoned, cancellationToken);
+
+    /// <summary>The same without patience, and in one write with something of the run that asks.</summary>
+    public ValueTask<StartedRun> StartWithAsync(RunRecord parent, ChildRun child, RunWrite? write) => engine.Value.StartAsync(new RunRequest
     {
         Agent = child.Agent,
         Workflow = child.Workflow,
         Caller = new Caller { TenantId = parent.TenantId, TenantSlug = "", UserId = parent.UserId, ApiKeyId = parent.ApiKeyId, Scopes = Scopes.None },
         Surface = RunInput.StepSurface,
         ParentRunId = parent.Id,
+        ParentWrite = write,
         Input = child.Input,
         RequestId = parent.RequestId,
         IdempotencyKey = child.Key,
         RequestHash = child.RequestHash,
         // Whom it is for, above all.
         Metadata = parent.Metadata,
-    }), abandoned, cancellationToken);
+    });
 
     /// <summary>A run that was started before; null when it is gone.</summary>
     public async Task<StartedRun?> FindAsync(string tenantId, string runId, CancellationToken abandoned, CancellationToken cancellationToken) =>
@@ -70,6 +75,9 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
             await PatientlyAsync(async () => await engine.Value.CancelAsync(child.TenantId, child.Id, StopCause.Requested), default, default);
     }
 
+    /// <summary>Whether what was refused may be granted in a moment.</summary>
+    public static bool IsPassing(Exception e) => e is OverloadedException or StorageUnavailableException or ApiException { Status: 429 or 503 };
+
     private async Task<T> PatientlyAsync<T>(Func<Task<T>> call, CancellationToken abandoned, CancellationToken cancellationToken)
     {
         long begun = time.GetTimestamp();
@@ -79,7 +87,7 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
             {
                 return await call();
             }
-            catch (Exception e) when (e is OverloadedException or StorageUnavailableException or ApiException { Status: 429 or 503 } && time.GetElapsedTime(begun) < Patience)
+            catch (Exception e) when (IsPassing(e) && time.GetElapsedTime(begun) < Patience)
             {
                 abandoned.ThrowIfCancellationRequested();
                 await Task.Delay(Pause, time, cancellationToken);

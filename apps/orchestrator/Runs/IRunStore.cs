@@ -16,6 +16,7 @@ internal interface IRunStore
     /// Accepts a run: checks the idempotency key and the conversation, then stores the run with its first events. Decides
     /// atomically whether it starts at once or waits.
     /// </summary>
+    /// <exception cref="LeaseLostException">The run that starts it is not held under the epoch that its write carries; nothing was written.</exception>
     Task<AcceptOutcome> AcceptAsync(NewRun run);
 
     /// <summary>Appends one step's events and messages, and the run's end when it has come, with the event that tells it.</summary>
@@ -86,6 +87,9 @@ internal sealed class NewRun
 
     /// <summary>Writes to the run's blackboard that it begins with.</summary>
     public IReadOnlyList<BlackboardWrite> Board { get; init; } = [];
+
+    /// <summary>What the run that starts this one has to say before: stored when this one is, first and in the same transaction, and not without it.</summary>
+    public RunWrite? ParentWrite { get; init; }
 
     /// <summary>The conversation is to be made; otherwise it must be there.</summary>
     public bool CreateConversation { get; init; }

@@ -80,7 +80,8 @@ internal sealed partial class RunEngine
         StartedRun started;
         try
         {
-            started = await _services.Store.FindByKeyAsync(id.TenantId, key) is { } existing ? await LookAsync(existing) : await AcceptAsync(request);
+            // Where something is stored with it nobody is expected to have used the key, and the store finds out.
+            started = request.ParentWrite is null && await _services.Store.FindByKeyAsync(id.TenantId, key) is { } existing ? await LookAsync(existing) : await AcceptAsync(request);
             mine.SetResult(started);
         }
         catch (Exception e)
@@ -309,7 +310,7 @@ internal sealed partial class RunEngine
                 state.Load(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), request.Input.Messages);
                 Work(live, new RunExecution(_services, _tools, _children, live, state, log), resumed: false);
             }
-            return new StartedRun(run.Record, live, null);
+            return new StartedRun(run.Record, live, null) { IsNew = true };
         }
         finally
         {
@@ -355,6 +356,7 @@ internal sealed partial class RunEngine
             Record = record,
             Accepted = accepted,
             Started = log.Take(),
+            ParentWrite = request.ParentWrite,
             Messages = RunExecution.NewMessages(request.Input, now),
             Board = [.. request.Board.Select(w => w with { BoardRunId = record.Id })],
             CreateConversation = request.Input.NewConversation,
@@ -376,7 +378,7 @@ internal sealed partial class RunEngine
         // The run before it may have ended while this one was being accepted, and may have promoted it already.
         if (_early.TryRemove(waiting.Id, out _)) await BeginAsync(live);
         else await StartNextAsync(waiting.TenantId, waiting.ConversationId!);
-        return new StartedRun(waiting, live, null);
+        return new StartedRun(waiting, live, null) { IsNew = true };
     }
 
     private async Task<bool> CancelQueuedAsync(LiveRun live, StopCause cause)

@@ -19,6 +19,8 @@ internal sealed record RunRequest
     public IReadOnlyList<BlackboardWrite> Board { get; init; } = [];
     /// <summary>The run that this one is a step of. It has a slot of the tenant's concurrency already.</summary>
     public string? ParentRunId { get; init; }
+    /// <summary>See <see cref="NewRun.ParentWrite"/>.</summary>
+    public RunWrite? ParentWrite { get; init; }
     /// <summary>The id that the run is to have; made when null.</summary>
     public string? RunId { get; init; }
     public required string Surface { get; init; }
@@ -38,7 +40,11 @@ internal sealed record RunRequest
 /// <param name="Run">The row when it was looked up.</param>
 /// <param name="Live">Follow this while the run is active.</param>
 /// <param name="Outcome">Set when the run has ended.</param>
-internal sealed record StartedRun(RunRecord Run, LiveRun? Live, RunOutcome? Outcome);
+internal sealed record StartedRun(RunRecord Run, LiveRun? Live, RunOutcome? Outcome)
+{
+    /// <summary>It was stored by this request, and what came with it.</summary>
+    public bool IsNew { get; init; }
+}
 
 /// <summary>How a request to pause or to go on ended.</summary>
 internal enum PauseOutcome

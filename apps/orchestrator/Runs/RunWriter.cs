@@ -9,10 +9,12 @@ internal sealed class RunWriter(RunServices services, LiveRun live)
     // Longer than a database takes to come back after a crash or a change of the primary.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public async Task WriteAsync(RunWrite write)
+    /// <param name="write">What is to be stored.</param>
+    /// <param name="unknown">It may have been stored before.</param>
+    /// <exception cref="LeaseLostException">The run is another process's; it is stopped here.</exception>
+    public async Task WriteAsync(RunWrite write, bool unknown = false)
     {
         long begun = services.Time.GetTimestamp();
-        bool unknown = false;
         for (int attempt = 0; ; attempt++)
         {
             try

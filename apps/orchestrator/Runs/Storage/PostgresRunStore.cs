@@ -25,6 +25,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
     {
         RunRecord record = run.Record;
         var batch = new WriteBatch();
+        if (run.ParentWrite is { } parent) Write(batch, parent);
         if (run.CreateConversation) PostgresRunStatements.CreateConversation(batch, record, run.Title);
         else if (record.ConversationId is not null) PostgresRunStatements.TouchConversation(batch, record, run.Title, static () => new ConversationMissing());
         PostgresRunStatements.Insert(batch, record, RunStatus.Running, run.Lease, whileIdle: record.ConversationId is not null, static () => new NotIdle());
@@ -50,9 +51,16 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
 
     public async Task AppendAsync(RunWrite write)
     {
+        var batch = new WriteBatch();
+        Write(batch, write);
+        if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);
+        else await database.Writer.WriteAsync(write.Run.TenantId, batch);
+    }
+
+    private void Write(WriteBatch batch, RunWrite write)
+    {
         // The fence is in the statement that adds events.
         ArgumentOutOfRangeException.ThrowIfZero(write.Events.Count);
-        var batch = new WriteBatch();
         PostgresRunStatements.AppendFenced(batch, write.Run, write.Events, "'queued', 'running'", () => new LeaseLostException(write.Run.Id));
         if (write.End is { } end) PostgresRunStatements.End(batch, end);
         PostgresRunStatements.AddMessages(batch, write.Run, write.Messages);
@@ -68,8 +76,6 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         if (write.DropsSnapshot) PostgresFlowSnapshotStore.Drop(batch, write.Run.TenantId, write.Run.Id);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
-        if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);
-        else await database.Writer.WriteAsync(write.Run.TenantId, batch);
     }
 
     // The run that rests for this one is another process's perhaps, which holds it while it puts it to rest. A transaction with other runs' writes in it

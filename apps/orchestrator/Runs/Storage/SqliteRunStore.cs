@@ -18,12 +18,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
 {
     public Task<AcceptOutcome> AcceptAsync(NewRun run) => database.Writer.WriteAsync(session => Accept(session, run));
 
-    public Task AppendAsync(RunWrite write) => database.Writer.WriteAsync(session =>
-    {
-        if (write.End is { } end) End(session, end);
-        else Hold(session, write.Run);
-        Append(session, write);
-    });
+    public Task AppendAsync(RunWrite write) => database.Writer.WriteAsync(session => Write(session, write));
 
     public Task<StartedNext?> StartNextAsync(string tenantId, string conversationId, DateTimeOffset now) => database.Writer.WriteAsync(session =>
     {
@@ -111,6 +106,13 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         WHERE position IN (SELECT position FROM runs WHERE idempotency_key IS NOT NULL AND created_at < ?1 LIMIT ?2)
         """).Bind(1, before).Bind(2, batch).Execute());
 
+    private static void Write(SqliteSession session, RunWrite write)
+    {
+        if (write.End is { } end) End(session, end);
+        else Hold(session, write.Run);
+        Append(session, write);
+    }
+
     private static AcceptOutcome Accept(SqliteSession session, NewRun run)
     {
         RunRecord record = run.Record;
@@ -135,6 +137,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
             if (waits && run.OnBusy == BusyPolicy.Reject) return new AcceptOutcome.Busy(superseded[0]);
             if (superseded.Count > run.MaxQueued) return new AcceptOutcome.QueueFull();
         }
+        if (run.ParentWrite is { } parent) Write(session, parent);
         Insert(session, record, waits ? RunStatus.Queued : RunStatus.Running);
         Append(session, record, run.Accepted, []);
         foreach (BlackboardWrite write in run.Board) SqliteBlackboardStore.Insert(session, write);

@@ -38,12 +38,13 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         {
             bool known = record.ChildRunId is not null;
             StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, from, context.Token);
-            Task<RunRecord> answering = OutcomeAsync(started, path, record, context);
-            RunRecord end = await (context.Clock?.OutsideAsync(answering) ?? answering);
+            Task<RunOutcome> answering = OutcomeAsync(started, path, record, context);
+            RunOutcome outcome = await (context.Clock?.OutsideAsync(answering) ?? answering);
+            RunRecord end = outcome.Run;
             // One that an earlier attempt cancelled, when its time was up, is no answer to this one.
             StepException? failed = end.Status == RunStatus.Completed || (known && end.Status == RunStatus.Cancelled) ? null
                 : new StepException(end.Error?.Code ?? StepCodes.AgentFailed, end.Error?.Message ?? $"The agent's run ended as {RunStatusNames.Of(end.Status)}{(end.Reason is null ? "" : $" ({end.Reason})")}.");
-            JsonElement? answer = await TakeAsync(path, record, context, end, failed);
+            JsonElement? answer = await TakeAsync(path, record, context, outcome, failed);
             if (answer is { } value) return value;
             if (failed is not null) throw failed;
         }
@@ -62,8 +63,6 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
     {
         CompiledAgent agent = await agents.FindAsync(flow.Run.TenantId, target.ToString(), cancellationToken)
             ?? throw new StepException(StepCodes.AgentNotFound, $"There is no agent '{target}'.", retryable: false);
-        // Its place must be known before it is begun.
-        await flow.Journal.FlushAsync();
         var input = new RunInput
         {
             Message = message,
@@ -71,7 +70,9 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
             Variables = variables is { ValueKind: JsonValueKind.Object } values ? values.EnumerateObject().ToDictionary(v => v.Name, v => v.Value) : null,
             Stream = false,
         };
-        StartedRun started = await children.StartAsync(flow.Run, new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step"), flow.Live.Abandoned, cancellationToken);
+        var child = new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step");
+        // Its place, and what it is asked, must be known before it is begun.
+        StartedRun started = await flow.Journal.StartAsync(write => children.StartWithAsync(flow.Run, child, write), () => children.StartAsync(flow.Run, child, flow.Live.Abandoned, cancellationToken));
         record.ChildRunId = started.Run.Id;
         record.Asked = ProgressGuard.Hash(ToolRunner.Bound(message));
         // After a crash it is found by its key, also without this.
@@ -89,7 +90,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         await children.FindAsync(flow.Run.TenantId, runId, flow.Live.Abandoned, cancellationToken) ?? throw new StepException(StepCodes.AgentFailed, $"The run {runId} of the step is gone.");
 
     /// <summary>Waits for the end of a run, in whichever process it is, and rests while it does; cancels it when the step is.</summary>
-    private async Task<RunRecord> OutcomeAsync(StartedRun started, string path, StepRecord record, StepContext context)
+    private async Task<RunOutcome> OutcomeAsync(StartedRun started, string path, StepRecord record, StepContext context)
     {
         CancellationToken cancellationToken = context.Token;
         try
@@ -97,7 +98,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
             while (true)
             {
                 RunOutcome outcome = await children.EndOrRestAsync(started, flow.Live.Abandoned, cancellationToken);
-                if (!outcome.Run.IsResting) return outcome.Run;
+                if (!outcome.Run.IsResting) return outcome;
                 await waiting.ChildAsync(outcome.Run, context, path, record);
                 started = await FindAsync(started.Run.Id, cancellationToken);
             }
@@ -109,11 +110,12 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         }
     }
 
-    private async Task<JsonElement?> TakeAsync(string path, StepRecord record, StepContext context, RunRecord end, StepException? failed)
+    private async Task<JsonElement?> TakeAsync(string path, StepRecord record, StepContext context, RunOutcome outcome, StepException? failed)
     {
+        RunRecord end = outcome.Run;
         flow.State.Spent(end.Usage, end.CostUsd);
         context.Meter?.Spent(end.Usage, end.CostUsd);
-        JsonElement? answer = end.Status == RunStatus.Completed ? await AnswerAsync(end) : null;
+        JsonElement? answer = end.Status == RunStatus.Completed ? await AnswerAsync(outcome) : null;
         if (answer is { } output) (record.Status, record.Output) = (StepStatus.Completed, output);
         else record.BeginAttempt(record.Attempt + 1);
         flow.Journal.AddSoon(RunEventTypes.ChildCompleted, path, (end, answer, failed), static (json, s) =>
@@ -137,11 +139,10 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         return answer;
     }
 
-    private async Task<JsonElement> AnswerAsync(RunRecord end)
+    private async Task<JsonElement> AnswerAsync(RunOutcome outcome)
     {
-        byte[]? data = await services.Store.LastEventAsync(end.TenantId, end.Id, RunEventTypes.MessageCompleted);
-        string text = data is null ? "" : Encoding.UTF8.GetString(FinalMessage.Parse(data).Text.Span);
-        CompiledAgent? agent = await agents.FindVersionAsync(end.TenantId, end.AgentId, end.AgentVersion, CancellationToken.None);
+        string text = outcome.Message is { } message ? Encoding.UTF8.GetString(message.Text.Span) : "";
+        CompiledAgent? agent = await agents.FindVersionAsync(outcome.Run.TenantId, outcome.Run.AgentId, outcome.Run.AgentVersion, CancellationToken.None);
         if (agent?.ResponseSchema is not null && JsonText.TryParse(text) is { } value) return value;
         return JsonSerializer.SerializeToElement(text);
     }
