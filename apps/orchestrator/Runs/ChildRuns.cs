@@ -12,7 +12,8 @@ namespace MultiAgent.Orchestrator.Runs;
 /// <param name="Input">What it is asked.</param>
 /// <param name="Key">Follows from the place that asks, so that after a crash the same run is found again and not a second one started.</param>
 /// <param name="RequestHash">What the key is for.</param>
-internal sealed record ChildRun(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input, string Key, string RequestHash);
+/// <param name="RunId">The id that it is to have; made when null.</param>
+internal sealed record ChildRun(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input, string Key, string RequestHash, string? RunId = null);
 
 /// <summary>
 /// Runs that are steps of other runs. A database that is away for a while is waited for, and so is a run after a crash until it is taken up: the run that
@@ -34,6 +35,7 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
         Agent = child.Agent,
         Workflow = child.Workflow,
         Caller = new Caller { TenantId = parent.TenantId, TenantSlug = "", UserId = parent.UserId, ApiKeyId = parent.ApiKeyId, Scopes = Scopes.None },
+        RunId = child.RunId,
         Surface = RunInput.StepSurface,
         ParentRunId = parent.Id,
         ParentWrite = write,

@@ -37,7 +37,9 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         while (true)
         {
             bool known = record.ChildRunId is not null;
-            StartedRun started = record.ChildRunId is { } id ? await FindAsync(id, context.Token) : await StartAsync(path, record, target, message, variables, from, context.Token);
+            StartedRun started = (known ? await children.FindAsync(flow.Run.TenantId, record.ChildRunId!, flow.Live.Abandoned, context.Token) : null)
+                // One that is told of may not have been accepted any more when the process ended.
+                ?? await StartAsync(path, record, target, message, variables, from, context);
             Task<RunOutcome> answering = OutcomeAsync(started, path, record, context);
             RunOutcome outcome = await (context.Clock?.OutsideAsync(answering) ?? answering);
             RunRecord end = outcome.Run;
@@ -59,9 +61,9 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         if (context.Meter is { IsEmpty: true }) throw new StepException(StepCodes.BudgetExceeded, "The step has used what it may.", retryable: false);
     }
 
-    private async Task<StartedRun> StartAsync(string path, StepRecord record, TargetReference target, string message, JsonElement? variables, string? from, CancellationToken cancellationToken)
+    private async Task<StartedRun> StartAsync(string path, StepRecord record, TargetReference target, string message, JsonElement? variables, string? from, StepContext context)
     {
-        CompiledAgent agent = await agents.FindAsync(flow.Run.TenantId, target.ToString(), cancellationToken)
+        CompiledAgent agent = await agents.FindAsync(flow.Run.TenantId, target.ToString(), context.Token)
             ?? throw new StepException(StepCodes.AgentNotFound, $"There is no agent '{target}'.", retryable: false);
         var input = new RunInput
         {
@@ -70,20 +72,27 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
             Variables = variables is { ValueKind: JsonValueKind.Object } values ? values.EnumerateObject().ToDictionary(v => v.Name, v => v.Value) : null,
             Stream = false,
         };
-        var child = new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step");
+        // Where nobody can have started it before, the log tells of the run in the write that accepts it.
+        if (record.ChildRunId is null && context.BegunHere) Tell(flow.Journal.Add, Ids.New("run", services.Time));
+        var child = new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step", record.ChildRunId);
         // Its place, and what it is asked, must be known before it is begun.
-        StartedRun started = await flow.Journal.StartAsync(write => children.StartWithAsync(flow.Run, child, write), () => children.StartAsync(flow.Run, child, flow.Live.Abandoned, cancellationToken));
-        record.ChildRunId = started.Run.Id;
-        record.Asked = ProgressGuard.Hash(ToolRunner.Bound(message));
-        // After a crash it is found by its key, also without this.
-        flow.Journal.AddSoon(RunEventTypes.ChildStarted, path, (started.Run, target, message, from), static (json, s) =>
-        {
-            json.WriteString("runId"u8, s.Run.Id);
-            json.WriteString("agent"u8, s.target.ToString());
-            if (s.from is not null) json.WriteString("handedOverBy"u8, s.from);
-            json.WriteString("message"u8, ToolRunner.Bound(s.message));
-        });
+        StartedRun started = await flow.Journal.StartAsync(write => children.StartWithAsync(flow.Run, child, write), () => children.StartAsync(flow.Run, child, flow.Live.Abandoned, context.Token));
+        if (record.ChildRunId is null) Tell(flow.Journal.AddSoon, started.Run.Id);
         return started;
+
+        // After a crash the run is found by its key, also without this.
+        void Tell(Func<string, string, AgentAsked, Action<Utf8JsonWriter, AgentAsked>, long> add, string runId)
+        {
+            record.ChildRunId = runId;
+            record.Asked = ProgressGuard.Hash(ToolRunner.Bound(message));
+            add(RunEventTypes.ChildStarted, path, new AgentAsked(runId, target, message, from), static (json, s) =>
+            {
+                json.WriteString("runId"u8, s.RunId);
+                json.WriteString("agent"u8, s.Target.ToString());
+                if (s.From is not null) json.WriteString("handedOverBy"u8, s.From);
+                json.WriteString("message"u8, ToolRunner.Bound(s.Message));
+            });
+        }
     }
 
     private async Task<StartedRun> FindAsync(string runId, CancellationToken cancellationToken) =>
@@ -147,6 +156,9 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         return JsonSerializer.SerializeToElement(text);
     }
 }
+
+/// <summary>What an agent is asked, and in which run.</summary>
+internal sealed record AgentAsked(string RunId, TargetReference Target, string Message, string? From);
 
 /// <summary>JSON that may be none.</summary>
 internal static class JsonText

@@ -56,6 +56,9 @@ internal sealed record StepContext
     public required Frame Frame { get; init; }
     public ImmutableDictionary<string, JsonElement> Locals { get; init; } = ImmutableDictionary<string, JsonElement>.Empty;
 
+    /// <summary>The step was begun by this process: nobody can have asked anything at its place before.</summary>
+    public bool BegunHere { get; init; }
+
     /// <summary>Only what the log has is gone through; nothing is done.</summary>
     public bool LogOnly { get; init; }
 

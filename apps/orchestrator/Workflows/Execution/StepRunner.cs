@@ -100,7 +100,8 @@ internal sealed class StepRunner
         StepRecord record = _flow.State.At(path);
         if (record.Status == StepStatus.Skipped) return Skipped(step, context);
         context = await _board.SeeAsync(path, context);
-        if (record.Status == StepStatus.New)
+        bool begins = record.Status == StepStatus.New;
+        if (begins)
         {
             if (context.LogOnly) throw new LogEndsException();
             context.Token.ThrowIfCancellationRequested();
@@ -126,6 +127,7 @@ internal sealed class StepRunner
         StepContext own = context with
         {
             // What was done or has failed is only looked through, for what it used and what there is to undo.
+            BegunHere = begins,
             LogOnly = context.LogOnly || record.Status is StepStatus.Completed or StepStatus.Failed,
             Meter = step.Policy.Budget is { } budget ? new Meter(budget, context.Meter) : context.Meter,
         };
