@@ -1,5 +1,14 @@
 namespace MultiAgent.Data;
 
+/// <summary>Whether statements are prepared.</summary>
+public enum PreparedStatements
+{
+    /// <summary>Where the process reaches the server itself.</summary>
+    Auto,
+    On,
+    Off,
+}
+
 /// <summary>Section <c>Data</c>: where and how data is kept. Without a <see cref="DatabaseUrl"/> in SQLite files, with one in PostgreSQL.</summary>
 public sealed class DataOptions
 {
@@ -32,6 +41,12 @@ public sealed class DataOptions
 
     /// <summary>Connections of this process to PostgreSQL, at most; as many again to the replica. Default 40; 5 to 1 000.</summary>
     public int MaxConnections { get; set; } = 40;
+
+    /// <summary>
+    /// Whether statements that come again are prepared on PostgreSQL. <c>Auto</c> (default): where the process reaches the server itself and not a pooler, as it finds out at the start.
+    /// <c>On</c> needs a pooler that knows prepared statements (PgBouncer from 1.21 with <c>max_prepared_statements</c>).
+    /// </summary>
+    public PreparedStatements PreparedStatements { get; set; }
 
     /// <summary>Seconds that a statement may take on PostgreSQL. Default 30; 1 to 3 600.</summary>
     public int StatementTimeoutSeconds { get; set; } = 30;

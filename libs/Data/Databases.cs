@@ -47,7 +47,9 @@ public sealed class Databases
         try
         {
             await MigrateAsync([.. Postgres.Select(d => d.Service)], cancellationToken);
-            if (!development && await PostgresRoles.WhyUnsafeAsync(_services.GetRequiredService<PostgresServer>().Primary, cancellationToken) is { } why)
+            PostgresServer server = _services.GetRequiredService<PostgresServer>();
+            await server.LookAsync(cancellationToken);
+            if (!development && await PostgresRoles.WhyUnsafeAsync(server.Primary, cancellationToken) is { } why)
                 throw new StartupException($"DATABASE_URL is not safe: {why}, so the tenants' rows would not be kept apart. Connect as {PostgresRoles.App} ('maap db init-roles' makes it), or set DOTNET_ENVIRONMENT=Development on a developer's machine.");
         }
         catch (Npgsql.NpgsqlException e)

@@ -16,6 +16,8 @@ public static class PostgresFaults
     public static bool IsUndone(Exception e) => Find(e) is { } found && (found is PostgresException server
         // serialization failure, deadlock, shutdown by the administrator or a crash, starting up, too many connections, a standby after a failover, lock not available
         ? server.SqlState is "40001" or "40P01" or "57P01" or "57P02" or "57P03" or "53300" or "25006" or "55P03"
+            // a prepared statement whose columns have changed with a migration; it is prepared anew
+            || server is { SqlState: "0A000", Routine: "RevalidateCachedQuery" }
         // no connection was made at all
         : found.InnerException is System.Net.Sockets.SocketException && found.Message.StartsWith("Failed to connect", StringComparison.Ordinal));
 

@@ -4,20 +4,27 @@ using Npgsql;
 namespace MultiAgent.Data.Postgres;
 
 /// <summary>
-/// The process's connections to PostgreSQL: one pool for the primary and one for the replica. Nothing here outlives a transaction on a
-/// connection (no prepared statement, no session setting, no session lock), so a pooler in transaction mode may stand in between.
+/// The process's connections to PostgreSQL: one pool for the primary and one for the replica. Nothing that a transaction relies on outlives it on a
+/// connection (no session setting, no session lock), so a pooler in transaction mode may stand in between. Statements that come again are prepared, which saves
+/// most of their cost; behind a pooler, which may give each transaction another connection, they are not.
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable, IDisposable
 {
+    // More than a service has.
+    private const int MaxPrepared = 300;
+
+    private readonly DataOptions _options;
     private readonly Lazy<NpgsqlDataSource> _primary;
     private readonly Lazy<NpgsqlDataSource?> _replica;
+    private bool _isDirect;
+    private bool _isReplicaDirect;
 
     /// <param name="options">Addresses, and how many connections.</param>
     public PostgresServer(IOptions<DataOptions> options)
     {
-        DataOptions data = options.Value;
-        _primary = new(() => Open(data.DatabaseUrl ?? throw new InvalidOperationException("DATABASE_URL is not set."), data, TargetSessionAttributes.Primary));
-        _replica = new(() => string.IsNullOrWhiteSpace(data.DatabaseReplicaUrl) ? null : Open(data.DatabaseReplicaUrl, data, TargetSessionAttributes.PreferStandby));
+        _options = options.Value;
+        _primary = new(() => Open(_options.DatabaseUrl ?? throw new InvalidOperationException("DATABASE_URL is not set."), _options, TargetSessionAttributes.Primary, Prepares));
+        _replica = new(() => HasReplica ? Open(_options.DatabaseReplicaUrl!, _options, TargetSessionAttributes.PreferStandby, MayPrepare(_isReplicaDirect)) : null);
     }
 
     /// <summary>Connections to the primary.</summary>
@@ -26,9 +33,32 @@ public sealed class PostgresServer : IAsyncDisposable, IDisposable
     /// <summary>Connections to the replica; null where there is none.</summary>
     public NpgsqlDataSource? Replica => _replica.Value;
 
+    public bool HasReplica => !string.IsNullOrWhiteSpace(_options.DatabaseReplicaUrl);
+
+    /// <summary>Statements to the primary are prepared.</summary>
+    public bool Prepares => MayPrepare(_isDirect);
+
+    /// <summary>Finds out whether the server itself answers or a pooler; before the first connection, without which no statement is prepared.</summary>
+    /// <exception cref="NpgsqlException">The primary does not answer.</exception>
+    public async Task LookAsync(CancellationToken cancellationToken = default)
+    {
+        if (_options.PreparedStatements != PreparedStatements.Auto) return;
+        if (_primary.IsValueCreated) throw new InvalidOperationException("The database was used before it was looked at.");
+        _isDirect = await IsDirectAsync(_options.DatabaseUrl!, TargetSessionAttributes.Primary, cancellationToken);
+        if (!HasReplica) return;
+        try
+        {
+            _isReplicaDirect = await IsDirectAsync(_options.DatabaseReplicaUrl!, TargetSessionAttributes.PreferStandby, cancellationToken);
+        }
+        catch (NpgsqlException)
+        {
+            // It is done without where it is away, and may be slower when it is back.
+        }
+    }
+
     /// <summary>Connections of another role, for migrations; the caller disposes of them.</summary>
     public static NpgsqlDataSource OpenAdmin(DataOptions options) =>
-        Open(string.IsNullOrWhiteSpace(options.DatabaseAdminUrl) ? options.DatabaseUrl ?? throw new StartupException("DATABASE_URL is not set.") : options.DatabaseAdminUrl, options, TargetSessionAttributes.Primary);
+        Open(string.IsNullOrWhiteSpace(options.DatabaseAdminUrl) ? options.DatabaseUrl ?? throw new StartupException("DATABASE_URL is not set.") : options.DatabaseAdminUrl, options, TargetSessionAttributes.Primary, prepares: false);
 
     public void Dispose()
     {
@@ -42,7 +72,18 @@ public sealed class PostgresServer : IAsyncDisposable, IDisposable
         if (_replica is { IsValueCreated: true, Value: { } replica }) await replica.DisposeAsync();
     }
 
-    private static NpgsqlDataSource Open(string url, DataOptions data, TargetSessionAttributes target)
+    private bool MayPrepare(bool isDirect) => _options.PreparedStatements == PreparedStatements.On || (_options.PreparedStatements == PreparedStatements.Auto && isDirect);
+
+    // A pooler tells a number of its own for the process that serves the connection.
+    private async Task<bool> IsDirectAsync(string url, TargetSessionAttributes target, CancellationToken cancellationToken)
+    {
+        await using NpgsqlDataSource source = Open(url, _options, target, prepares: false);
+        await using NpgsqlConnection connection = await source.OpenConnectionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand("SELECT pg_backend_pid()", connection);
+        return await command.ExecuteScalarAsync(cancellationToken) is int pid && pid == connection.ProcessID;
+    }
+
+    private static NpgsqlDataSource Open(string url, DataOptions data, TargetSessionAttributes target, bool prepares)
     {
         if (!PostgresUrl.TryParse(url, out NpgsqlConnectionStringBuilder? settings, out string? problem)) throw new StartupException($"The address of the database {problem}");
         if (!settings.ShouldSerialize("Application Name")) settings.ApplicationName = "maap";
@@ -52,6 +93,7 @@ public sealed class PostgresServer : IAsyncDisposable, IDisposable
         // What a statement leaves on its connection ends with its transaction: there is nothing to reset, and a pooler's connection is not ours to reset.
         settings.NoResetOnClose = true;
         settings.Enlist = false;
+        if (prepares && !settings.ShouldSerialize("Max Auto Prepare")) (settings.MaxAutoPrepare, settings.AutoPrepareMinUsages) = (MaxPrepared, 2);
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         if (!settings.Host!.Contains(',', StringComparison.Ordinal)) return builder.Build();
         return builder.BuildMultiHost().WithTargetSession(settings.TargetSessionAttributes is { Length: > 0 } said ? Enum.Parse<TargetSessionAttributes>(said.Replace("-", "", StringComparison.Ordinal), ignoreCase: true) : target);

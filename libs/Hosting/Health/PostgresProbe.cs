@@ -13,7 +13,7 @@ internal sealed class PostgresProbe(PostgresDatabase database, bool replica) : I
     public static IEnumerable<IHealthProbe> Of(PostgresDatabase database)
     {
         yield return new PostgresProbe(database, replica: false);
-        if (database.Server.Replica is not null) yield return new PostgresProbe(database, replica: true);
+        if (database.Server.HasReplica) yield return new PostgresProbe(database, replica: true);
     }
 
     public async ValueTask<ProbeResult> CheckAsync(CancellationToken cancellationToken)
@@ -27,7 +27,7 @@ internal sealed class PostgresProbe(PostgresDatabase database, bool replica) : I
             bool readOnly = await command.ExecuteScalarAsync(cancellationToken) is true;
             TimeSpan latency = Stopwatch.GetElapsedTime(started);
             if (replica) return ProbeResult.Ok() with { Latency = latency };
-            return (readOnly ? ProbeResult.Down("it is a standby, which takes no writes") : ProbeResult.Ok($"{database.Writer.QueueLength} writes waiting")) with { Latency = latency };
+            return (readOnly ? ProbeResult.Down("it is a standby, which takes no writes") : ProbeResult.Ok($"{database.Writer.QueueLength} writes waiting{(database.Server.Prepares ? "" : "; statements are not prepared")}")) with { Latency = latency };
         }
         catch (Npgsql.NpgsqlException e)
         {

@@ -75,6 +75,9 @@ public sealed class PgBouncerTests(PostgresFixture fixture) : IClassFixture<Post
     {
         Assert.SkipWhen(TestPgBouncer.Missing is not null, TestPgBouncer.Missing ?? "");
         string url = (await TestPgBouncer.SharedAsync()).AppUrl(fixture.Database);
-        return fixture.Database.Open(service, o => o.DatabaseUrl = url);
+        PostgresDatabase database = fixture.Database.Open(service, o => o.DatabaseUrl = url);
+        await database.Server.LookAsync();
+        Assert.False(database.Server.Prepares);
+        return database;
     }
 }
