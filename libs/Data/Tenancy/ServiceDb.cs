@@ -11,29 +11,30 @@ public sealed class ServiceDb<TContext> where TContext : ServiceDbContext
 {
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _parts = new();
     private readonly PostgresDatabase? _postgres;
-    private readonly DbContextOptions<TContext> _options;
+    private readonly Lazy<DbContextOptions<TContext>> _options;
     private readonly Func<DbContextOptions<TContext>, TenantScope, TContext> _create;
 
     /// <summary>On a SQLite file.</summary>
     public ServiceDb(SqliteDatabase database, Func<DbContextOptions<TContext>, TenantScope, TContext> create)
     {
-        _options = new DbContextOptionsBuilder<TContext>().UseSqlite(database.ConnectionString).Options;
+        _options = new(() => new DbContextOptionsBuilder<TContext>().UseSqlite(database.ConnectionString).Options);
         _create = create;
     }
 
     /// <summary>On a schema of PostgreSQL.</summary>
     public ServiceDb(PostgresDatabase database, Func<DbContextOptions<TContext>, TenantScope, TContext> create)
     {
-        _options = new DbContextOptionsBuilder<TContext>().UseNpgsql(database.Server.Primary, npgsql => npgsql.ExecutionStrategy(Retry)).AddInterceptors(TenantInterceptor.Instance).Options;
+        // Not before the first use: how the server is connected to is found out at the start.
+        _options = new(() => new DbContextOptionsBuilder<TContext>().UseNpgsql(database.Server.Primary, npgsql => npgsql.ExecutionStrategy(Retry)).AddInterceptors(TenantInterceptor.Instance).Options);
         _postgres = database;
         _create = create;
     }
 
     /// <summary>A context that sees and writes the rows of one tenant.</summary>
-    public TContext Open(string tenantId) => _create(_options, TenantScope.Of(tenantId));
+    public TContext Open(string tenantId) => _create(_options.Value, TenantScope.Of(tenantId));
 
     /// <summary>A context that sees all tenants' rows; <paramref name="reason"/> says what for.</summary>
-    public TContext OpenSystem(string reason) => _create(_options, TenantScope.System(reason));
+    public TContext OpenSystem(string reason) => _create(_options.Value, TenantScope.System(reason));
 
     /// <summary>Runs <paramref name="work"/> while nobody else is in the same part, in this process or in another on the same database.</summary>
     /// <param name="part">One of few names: each is kept.</param>
