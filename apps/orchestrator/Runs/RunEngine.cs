@@ -1,13 +1,7 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using MultiAgent.Contracts;
-using MultiAgent.Hosting.Errors;
 using MultiAgent.Hosting.Limits;
-using MultiAgent.Hosting.Telemetry;
-using MultiAgent.Orchestrator.Agents;
-using MultiAgent.Orchestrator.Guardrails;
 using MultiAgent.Orchestrator.Runs.Leases;
 using MultiAgent.Orchestrator.Runs.Waits;
 using MultiAgent.Orchestrator.Workflows;
@@ -65,38 +59,6 @@ internal sealed partial class RunEngine
     public ICollection<LiveRun> Active => _live.Values;
 
     public LiveRun? Find(string tenantId, string runId) => _live.TryGetValue(runId, out LiveRun? live) && live.Record.TenantId == tenantId ? live : null;
-
-    /// <summary>
-    /// Starts a run, and returns once it is durable. With an idempotency key that was used before, returns that run instead.
-    /// </summary>
-    /// <exception cref="ApiException">The run was refused: limits, a busy conversation, a key with another request.</exception>
-    public async ValueTask<StartedRun> StartAsync(RunRequest request)
-    {
-        if (request.IdempotencyKey is not { } key) return await AcceptAsync(request);
-        var mine = new TaskCompletionSource<StartedRun>(TaskCreationOptions.RunContinuationsAsynchronously);
-        (string TenantId, string Key) id = (request.Caller.TenantId, key);
-        TaskCompletionSource<StartedRun> holder = _starting.GetOrAdd(id, mine);
-        if (holder != mine) return Same(await holder.Task, request);
-        StartedRun started;
-        try
-        {
-            // Where something is stored with it nobody is expected to have used the key, and the store finds out.
-            started = request.ParentWrite is null && await _services.Store.FindByKeyAsync(id.TenantId, key) is { } existing ? await LookAsync(existing) : await AcceptAsync(request);
-            mine.SetResult(started);
-        }
-        catch (Exception e)
-        {
-            mine.SetException(e);
-            // Nobody may be waiting for it.
-            _ = mine.Task.Exception;
-            throw;
-        }
-        finally
-        {
-            _starting.TryRemove(id, out _);
-        }
-        return Same(started, request);
-    }
 
     /// <summary>Stops a run of the tenant. It has ended when its outcome is there.</summary>
     public async ValueTask<CancelOutcome> CancelAsync(string tenantId, string runId, StopCause cause)
@@ -235,15 +197,6 @@ internal sealed partial class RunEngine
         return true;
     }
 
-    private async Task BeginAsync(LiveRun live)
-    {
-        if (!live.TryTake()) return;
-        var state = new RunState { LastSeq = live.StoredBefore > 0 ? live.StoredBefore : 1 };
-        state.Load(await RunExecution.HistoryAsync(_services.Store, live.Record, live.Input), live.Input.Messages);
-        _slots.Take(live.Record.TenantId, live.Record.Id);
-        Work(live, new RunExecution(_services, _tools, _children, live, state, new RunLog(live.Record, _services.Time, state.LastSeq)), resumed: false);
-    }
-
     /// <summary>Takes no more runs, waits for the active ones, and lets go of those that do not end in time.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -262,125 +215,6 @@ internal sealed partial class RunEngine
         _stopped.Cancel();
     }
 
-    private static StartedRun Same(StartedRun started, RunRequest request) => started.Run.RequestHash == request.RequestHash ? started
-        : throw new ApiException(409, ErrorCodes.IdempotencyKeyReused, "This Idempotency-Key was used with a different request. Use a new key for a new request.", "Idempotency-Key");
-
-    private async ValueTask<StartedRun> AcceptAsync(RunRequest request)
-    {
-        if (_stopping) throw Stopping();
-        if (request.Agent is { } agent) request = request with { Input = InputGuard.Apply(agent, request.Input) };
-        foreach (GuardrailEvent triggered in request.Input.Verdict?.Events ?? []) _services.Metrics.GuardrailTriggered(triggered);
-        string tenantId = request.Caller.TenantId;
-        int limit = request.Caller.Limits?.ConcurrentRuns ?? _defaultConcurrency;
-        (NewRun run, LiveRun live, RunLog log) = Prepare(request);
-        if (request.ParentRunId is null && !await _slots.TryTakeAsync(tenantId, run.Record.Id, limit))
-            throw new ApiException(429, ErrorCodes.ConcurrencyLimitExceeded, $"The tenant has {limit} runs active, which is its limit. Try again when one has ended.") { RetryAfter = TimeSpan.FromSeconds(1) };
-        bool started = false;
-        try
-        {
-            AcceptOutcome outcome = await _services.Store.AcceptAsync(run);
-            switch (outcome)
-            {
-                case AcceptOutcome.Existing existing:
-                    return await LookAsync(existing.Run);
-                case AcceptOutcome.KeyReused:
-                    throw new ApiException(409, ErrorCodes.IdempotencyKeyReused, "This Idempotency-Key was used with a different request. Use a new key for a new request.", "Idempotency-Key");
-                case AcceptOutcome.HandledByPerson:
-                    throw new ApiException(409, ErrorCodes.ConversationHandled, "A person has taken this conversation over. Its agent answers again when it is handed back.", "conversationId");
-                case AcceptOutcome.ConversationNotFound:
-                    throw new ApiException(404, ErrorCodes.NotFound, "The conversation was not found.", "conversationId");
-                case AcceptOutcome.Busy busy:
-                    throw new ApiException(409, ErrorCodes.RunActive, $"Run {busy.RunId} of this conversation is active. Wait for its end, or cancel it.");
-                case AcceptOutcome.QueueFull:
-                    throw new ApiException(429, ErrorCodes.RunQueueFull, $"{_options.MaxQueuedPerConversation} messages are waiting in this conversation already.") { RetryAfter = TimeSpan.FromSeconds(5) };
-            }
-            _services.Metrics.Accepted(run.Record);
-            _services.Journeys.Started(run.Record);
-            if (outcome is AcceptOutcome.Queued queued) return await WaitAsync(run, request, queued);
-
-            started = true;
-            live.TryTake();
-            _live[run.Record.Id] = live;
-            live.Publish(run.Accepted);
-            live.Publish(run.Started);
-            if (request.Workflow is { } workflow) Work(live, _workflows.Begin(this, live, workflow, log, run.Started), resumed: false);
-            else
-            {
-                var state = new RunState { Started = true, ModelCalled = true, LastSeq = run.Accepted.Count + run.Started.Count };
-                state.Load(await RunExecution.HistoryAsync(_services.Store, run.Record, request.Input), request.Input.Messages);
-                Work(live, new RunExecution(_services, _tools, _children, live, state, log), resumed: false);
-            }
-            return new StartedRun(run.Record, live, null) { IsNew = true };
-        }
-        finally
-        {
-            if (!started) _slots.Release(tenantId, run.Record.Id);
-        }
-    }
-
-    private (NewRun Run, LiveRun Live, RunLog Log) Prepare(RunRequest request)
-    {
-        DateTimeOffset now = _services.Time.GetUtcNow();
-        var record = new RunRecord
-        {
-            Id = request.RunId ?? Ids.New("run", now),
-            TenantId = request.Caller.TenantId,
-            ConversationId = request.ConversationId,
-            Kind = request.Workflow is null ? RunKind.Agent : RunKind.Workflow,
-            ParentRunId = request.ParentRunId,
-            AgentId = request.Workflow?.Id ?? request.Agent!.Id,
-            Agent = request.Workflow?.Slug ?? request.Agent!.Slug,
-            AgentVersion = request.Workflow?.Version ?? request.Agent!.Version,
-            Surface = request.Surface,
-            Status = RunStatus.Running,
-            IdempotencyKey = request.IdempotencyKey,
-            RequestHash = request.RequestHash,
-            RequestId = request.RequestId,
-            ApiKeyId = request.Caller.ApiKeyId,
-            UserId = request.Caller.UserId,
-            JourneyId = Ids.New("jrn", now),
-            TraceParent = Activity.Current?.Id,
-            Metadata = request.Metadata,
-            CreatedAt = now,
-            StartedAt = now,
-            LeaseOwner = _services.Owner.Name,
-        };
-        var log = new RunLog(record, _services.Time, 0);
-        log.Accepted(request.Input);
-        List<RunEvent> accepted = log.Take();
-        if (request.Agent is not null) RunExecution.LogStart(log, request.Agent, request.Input);
-        else log.Started();
-        log.AddAll(request.Done);
-        var run = new NewRun
-        {
-            Record = record,
-            Accepted = accepted,
-            Started = log.Take(),
-            ParentWrite = request.ParentWrite,
-            Messages = RunExecution.NewMessages(request.Input, now),
-            Board = [.. request.Board.Select(w => w with { BoardRunId = record.Id })],
-            CreateConversation = request.Input.NewConversation,
-            Title = request.Input.Message is { } message ? Title(message) : null,
-            Lease = _options.Lease,
-            OnBusy = request.Agent?.OnBusy ?? BusyPolicy.Reject,
-            MaxQueued = _options.MaxQueuedPerConversation,
-        };
-        return (run, new LiveRun(record, request.Agent, request.Input) { LastProgress = _services.Time.GetTimestamp() }, log);
-    }
-
-    private async Task<StartedRun> WaitAsync(NewRun run, RunRequest request, AcceptOutcome.Queued queued)
-    {
-        RunRecord waiting = run.Record with { Status = RunStatus.Queued, StartedAt = null };
-        var live = new LiveRun(waiting, request.Agent, request.Input) { LastProgress = _services.Time.GetTimestamp() };
-        _live[waiting.Id] = live;
-        live.Publish(run.Accepted);
-        foreach (string other in queued.Superseded) await CancelAsync(waiting.TenantId, other, run.OnBusy == BusyPolicy.Rollback ? StopCause.RolledBack : StopCause.Superseded);
-        // The run before it may have ended while this one was being accepted, and may have promoted it already.
-        if (_early.TryRemove(waiting.Id, out _)) await BeginAsync(live);
-        else await StartNextAsync(waiting.TenantId, waiting.ConversationId!);
-        return new StartedRun(waiting, live, null) { IsNew = true };
-    }
-
     private async Task<bool> CancelQueuedAsync(LiveRun live, StopCause cause)
     {
         RunRecord end = live.Record with { Status = RunStatus.Cancelled, Reason = cause switch { StopCause.Superseded => "interrupted", StopCause.RolledBack => RunExecution.RolledBack, _ => "requested" }, EndedAt = _services.Time.GetUtcNow() };
@@ -392,139 +226,4 @@ internal sealed partial class RunEngine
         Finish(live, new RunOutcome(end, null), "");
         return true;
     }
-
-    private void Work(LiveRun live, IRunExecution execution, bool resumed)
-    {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _working[live.Record.Id] = done.Task;
-        _ = WorkAsync(live, execution, resumed, done);
-    }
-
-    private async Task WorkAsync(LiveRun live, IRunExecution execution, bool resumed, TaskCompletionSource done)
-    {
-        RunRecord run = live.Record;
-        using Activity? activity = Trace(live);
-        RunOutcome? outcome = null;
-        try
-        {
-            await RunGuardedAsync(execution, resumed, run);
-            outcome = execution.Outcome;
-        }
-        finally
-        {
-            _slots.Release(run.TenantId, run.Id);
-            if (outcome is not null && run is { ParentRunId: { } parent, LeaseEpoch: > 1 }) Wake(run.TenantId, parent);
-            if (outcome is not null) activity?.SetTag("gen_ai.usage.input_tokens", outcome.Run.Usage.InputTokens).SetTag("gen_ai.usage.output_tokens", outcome.Run.Usage.OutputTokens);
-            if (outcome?.Run.Error is not null) activity?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", outcome.Run.Error.Code);
-            try
-            {
-                Finish(live, outcome, string.Join(',', execution.StepNames));
-            }
-            finally
-            {
-                _working.TryRemove(new KeyValuePair<string, Task>(run.Id, done.Task));
-                done.SetResult();
-            }
-        }
-        if (run.ConversationId is not null) await StartNextAsync(run.TenantId, run.ConversationId);
-    }
-
-    /// <summary>Has a run of this process, or one that rests, look at what it waits for.</summary>
-    private void Wake(string tenantId, string runId)
-    {
-        Find(tenantId, runId)?.Nudged?.Invoke();
-        _bell.Ring();
-    }
-
-    private async Task RunGuardedAsync(IRunExecution execution, bool resumed, RunRecord run)
-    {
-        try
-        {
-            await execution.RunAsync(resumed);
-        }
-        catch (OperationCanceledException)
-        {
-            LogLeft(run.Id);
-        }
-        catch (LeaseLostException)
-        {
-            LogLost(run.Id);
-        }
-        catch (Exception e)
-        {
-            LogFailed(e, run.Id);
-            try
-            {
-                await execution.FailAsync();
-            }
-            catch (Exception inner)
-            {
-                // The store refuses: the run stays unfinished and is taken up at the next start.
-                LogNotStored(inner, run.Id);
-            }
-        }
-    }
-
-    private void Finish(LiveRun live, RunOutcome? outcome, string steps)
-    {
-        // It may have been lost and taken up again by now.
-        _live.TryRemove(new KeyValuePair<string, LiveRun>(live.Record.Id, live));
-        try
-        {
-            if (outcome is null) return;
-            TimeSpan duration = outcome.Run.EndedAt!.Value - (outcome.Run.StartedAt ?? outcome.Run.CreatedAt);
-            _services.Metrics.Ended(outcome.Run, duration);
-            _services.Journeys.Ended(outcome.Run, live.Input.ClientJourneyId, steps, duration);
-        }
-        catch (Exception e)
-        {
-            // The run has ended whatever becomes of its statistics; clients wait for its outcome.
-            LogNotCounted(e, live.Record.Id);
-        }
-        finally
-        {
-            live.Close(outcome);
-        }
-    }
-
-    private static Activity? Trace(LiveRun live)
-    {
-        if (!PlatformTelemetry.Activities.HasListeners()) return null;
-        RunRecord run = live.Record;
-        ActivityContext parent = default;
-        if (Activity.Current is null && run.TraceParent is not null) ActivityContext.TryParse(run.TraceParent, null, out parent);
-        Activity? activity = PlatformTelemetry.Activities.StartActivity(run.Kind == RunKind.Workflow ? $"invoke_workflow {run.Agent}" : $"invoke_agent {run.Agent}", ActivityKind.Internal, parent);
-        return activity?.SetTag("gen_ai.operation.name", run.Kind == RunKind.Workflow ? "invoke_workflow" : "invoke_agent").SetTag("gen_ai.agent.id", run.AgentId).SetTag("gen_ai.agent.name", run.Agent)
-            .SetTag("gen_ai.conversation.id", run.ConversationId).SetTag("gen_ai.request.model", live.Agent?.Model).SetTag("maap.run.id", run.Id);
-    }
-
-    private static string Title(string message)
-    {
-        string line = message.AsSpan().Trim().ToString().Split('\n', 2)[0].Trim();
-        return line.Length <= 80 ? line : line[..(char.IsHighSurrogate(line[78]) ? 78 : 79)] + "…";
-    }
-
-    private static ApiException Stopping() =>
-        new(503, ErrorCodes.Overloaded, "The server is stopping. Try again in a moment.") { RetryAfter = TimeSpan.FromSeconds(2) };
-
-    [LoggerMessage(EventId = 1, EventName = "RunFailed", Level = LogLevel.Error, Message = "Run {RunId} failed")]
-    private partial void LogFailed(Exception e, string runId);
-
-    [LoggerMessage(EventId = 2, EventName = "RunLeft", Level = LogLevel.Information, Message = "Run {RunId} is left unfinished for the next start or for another process")]
-    private partial void LogLeft(string runId);
-
-    [LoggerMessage(EventId = 3, EventName = "RunNotStored", Level = LogLevel.Error, Message = "The end of run {RunId} could not be stored; the next start takes it up")]
-    private partial void LogNotStored(Exception e, string runId);
-
-    [LoggerMessage(EventId = 4, EventName = "TurnNotPassedOn", Level = LogLevel.Error, Message = "The next run of conversation {ConversationId} could not be started")]
-    private partial void LogNotPassedOn(Exception e, string conversationId);
-
-    [LoggerMessage(EventId = 7, EventName = "RunLost", Level = LogLevel.Warning, Message = "Run {RunId} is not this process's any more; its work here has no effect")]
-    private partial void LogLost(string runId);
-
-    [LoggerMessage(EventId = 6, EventName = "RunNotCounted", Level = LogLevel.Warning, Message = "The end of run {RunId} could not be counted")]
-    private partial void LogNotCounted(Exception e, string runId);
-
-    [LoggerMessage(EventId = 5, EventName = "RunsLeft", Level = LogLevel.Warning, Message = "{Count} runs did not end before the process has to stop; the next start takes them up")]
-    private partial void LogLettingGo(int count);
 }
