@@ -110,6 +110,8 @@ internal sealed partial class RunExecution
         }
         if (result.Written is { } written) log.BlackboardWritten(call, written);
         log.ToolCallCompleted(call, result);
+        // A question that goes round in a circle was not asked at all.
+        if (result is { Code: ToolErrorCodes.NoProgress, RunId: null }) log.NoProgress("sub_run", 1);
         if (result.RunId is not null && state.Guard.Answered(call, result.Text, services.Options.Value.MaxIdenticalRounds)) state.Stalled = true;
         state.Spent(result.Usage, result.CostUsd);
         state.Results.Add((call, result.Text));

@@ -10,8 +10,8 @@ namespace MultiAgent.Data.Postgres;
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable, IDisposable
 {
-    // More than a service has.
-    private const int MaxPrepared = 300;
+    // About as many as a service has; each holds memory of the server for each connection.
+    private const int MaxPrepared = 150;
 
     private readonly DataOptions _options;
     private readonly Lazy<NpgsqlDataSource> _primary;
@@ -93,7 +93,7 @@ public sealed class PostgresServer : IAsyncDisposable, IDisposable
         // What a statement leaves on its connection ends with its transaction: there is nothing to reset, and a pooler's connection is not ours to reset.
         settings.NoResetOnClose = true;
         settings.Enlist = false;
-        if (prepares && !settings.ShouldSerialize("Max Auto Prepare")) (settings.MaxAutoPrepare, settings.AutoPrepareMinUsages) = (MaxPrepared, 2);
+        if (prepares && !settings.ShouldSerialize("Max Auto Prepare")) settings.MaxAutoPrepare = MaxPrepared;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         if (!settings.Host!.Contains(',', StringComparison.Ordinal)) return builder.Build();
         return builder.BuildMultiHost().WithTargetSession(settings.TargetSessionAttributes is { Length: > 0 } said ? Enum.Parse<TargetSessionAttributes>(said.Replace("-", "", StringComparison.Ordinal), ignoreCase: true) : target);

@@ -124,7 +124,9 @@ public sealed class NoProgressTests : IAsyncLifetime
         Assert.Equal(4, _host.Model.Requests.Count);
         Assert.Contains("goes round in a circle", _host.Model.Requests.Last().LastContent, StringComparison.Ordinal);
         JsonElement right = Assert.Single((await _host.Alpha.GetJsonAsync($"/api/v1/runs?parent={run.Text("id")}")).Body.GetProperty("data").EnumerateArray());
-        Assert.Equal("no_progress", (await LogAsync(right.Text("id"))).Single(e => e.Text("type") == "tool_call.completed").GetProperty("data").Text("code"));
+        JsonElement[] log = [.. await LogAsync(right.Text("id"))];
+        Assert.Equal("no_progress", log.Single(e => e.Text("type") == "tool_call.completed").GetProperty("data").Text("code"));
+        Assert.Equal("sub_run", log.Single(e => e.Text("type") == "no_progress.detected").GetProperty("data").Text("kind"));
     }
 
     [Fact]
