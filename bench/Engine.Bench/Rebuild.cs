@@ -10,7 +10,7 @@ namespace MultiAgent.Bench.Engine;
 /// <param name="Events">In its log.</param>
 /// <param name="ReadMs">To read the log.</param>
 /// <param name="BuildMs">To build the state from it.</param>
-/// <param name="SnapshotMs">To do both from the snapshot that the engine has kept, and the events since.</param>
+/// <param name="SnapshotMs">To do both from the newest snapshot, and the events since.</param>
 /// <param name="Since">Events since.</param>
 internal readonly record struct Rebuilt(long Events, double ReadMs, double BuildMs, double SnapshotMs, long Since);
 
@@ -23,8 +23,8 @@ internal static class Rebuild
         FlowSnapshots snapshots = host.Services.GetRequiredService<FlowSnapshots>();
         string id = (await host.StartAsync("long")).Run.Id;
         while ((await store.FindAsync(EngineHost.Tenant, id))!.Status != RunStatus.Waiting) await Task.Delay(100);
-        // The last snapshot may be in the making.
-        await Task.Delay(1000);
+        // After the one that may be in the making.
+        await snapshots.MakeAsync(EngineHost.Tenant, id);
         var (reads, builds, resumes) = (new List<double>(), new List<double>(), new List<double>());
         StoredFlow stored = null!;
         for (int round = 0; round <= rounds; round++)
