@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the engine of runs with a model and a tool without delay: on SQLite, and on PostgreSQL with NATS. Usage: bench/engine.sh [--seconds N] [--rounds N] [--parked N] [--only embedded,postgres,rebuild,parked]
+# Measures the engine of runs with a model and a tool without delay: on SQLite, and on PostgreSQL with NATS. Usage: bench/engine.sh [--seconds N] [--rounds N] [--parked N] [--only embedded,postgres,rebuild,parked] [--steps turns,tools,agents]
 # Installs PostgreSQL and NATS through apt-get when they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."

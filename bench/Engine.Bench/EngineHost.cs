@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MultiAgent.Bench.Usage;
+using MultiAgent.Contracts;
 using MultiAgent.Contracts.Clients;
 using MultiAgent.Contracts.Identity;
 using MultiAgent.Hosting;
@@ -41,7 +42,7 @@ internal sealed class EngineHost : IAsyncDisposable
             });
             builder.Logging.SetMinimumLevel(LogLevel.Error);
             builder.Services.AddSingleton<ITenantDirectory, NoTenants>();
-            builder.Services.AddSingleton<IModelDispatcher, ZeroModel>();
+            builder.Services.AddSingleton<IModelDispatcher>(Model);
             builder.Services.AddSingleton<IEventSpool, NoSpool>();
             builder.Services.AddSingleton<IWorkflowSource>(workflows);
             builder.Services.AddSingleton<ITool, ZeroTool>();
@@ -51,6 +52,8 @@ internal sealed class EngineHost : IAsyncDisposable
 
     public BenchWorkflows Workflows { get; }
 
+    public ZeroModel Model { get; } = new();
+
     public IServiceProvider Services => _app.Services;
 
     public RunEngine Engine => Services.GetRequiredService<RunEngine>();
@@ -59,7 +62,9 @@ internal sealed class EngineHost : IAsyncDisposable
     {
         var host = new EngineHost(postgres, natsUrl, new BenchWorkflows());
         await PlatformHost.StartAsync(host._app);
-        await host.Services.GetRequiredService<AgentCommands>().CreateAsync(Tenant, new AgentSpec { Slug = "bench", Name = "Bench", Instructions = "Answer briefly.", Model = "zero/model" }, "bench", default);
+        AgentCommands agents = host.Services.GetRequiredService<AgentCommands>();
+        await agents.CreateAsync(Tenant, new AgentSpec { Slug = "bench", Name = "Bench", Instructions = "Answer briefly.", Model = "zero/model" }, "bench", default);
+        await agents.CreateAsync(Tenant, new AgentSpec { Slug = ZeroModel.Caller, Name = "Caller", Instructions = "Call the tool.", Model = "zero/model", Tools = [new AgentTool { Name = "zero" }], Limits = new AgentLimits { MaxSteps = 100 } }, "bench", default);
         return host;
     }
 
@@ -74,9 +79,20 @@ internal sealed class EngineHost : IAsyncDisposable
     });
 
     /// <summary>Runs a workflow to its end.</summary>
-    public async Task<RunRecord> RunAsync(string workflow)
+    public async Task<RunRecord> RunAsync(string workflow) => await EndAsync(await StartAsync(workflow));
+
+    /// <summary>Has the agent that calls the tool do so, to its answer.</summary>
+    public async Task<RunRecord> RunCallerAsync() => await EndAsync(await Engine.StartAsync(new RunRequest
     {
-        StartedRun started = await StartAsync(workflow);
+        Caller = Caller,
+        Agent = await Services.GetRequiredService<AgentCatalogue>().FindAsync(Tenant, ZeroModel.Caller, default),
+        Surface = RunInput.RunSurface,
+        Input = new RunInput { Message = "How long does an order to Hue take", MessageId = Ids.New("msg", TimeProvider.System), Stream = false },
+        RequestId = "bench",
+    }));
+
+    private async Task<RunRecord> EndAsync(StartedRun started)
+    {
         RunRecord run = (await Services.GetRequiredService<RunOutcomes>().WaitAsync(started, default))!.Run;
         return run.Status == RunStatus.Completed ? run : throw new InvalidOperationException($"{run.Id}: {run.Status} {run.Error}");
     }

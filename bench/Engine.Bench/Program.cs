@@ -4,8 +4,8 @@ using MultiAgent.Bench.Bus;
 using MultiAgent.Bench.Engine;
 using MultiAgent.Bench.Usage;
 
-// Usage: bench/engine.sh [--seconds N] [--rounds N] [--parked N] [--only embedded,postgres,rebuild,parked]
-var (seconds, rounds, parked, only) = (8.0, 3, 10_000, "embedded,postgres,rebuild,parked");
+// Usage: bench/engine.sh [--seconds N] [--rounds N] [--parked N] [--only embedded,postgres,rebuild,parked] [--steps turns,tools,agents]
+var (seconds, rounds, parked, only, steps) = (8.0, 3, 10_000, "embedded,postgres,rebuild,parked", string.Join(',', Steps.All));
 for (var i = 0; i + 1 < args.Length; i += 2)
 {
     switch (args[i])
@@ -14,6 +14,7 @@ for (var i = 0; i + 1 < args.Length; i += 2)
         case "--rounds": rounds = int.Parse(args[i + 1], CultureInfo.InvariantCulture); break;
         case "--parked": parked = int.Parse(args[i + 1], CultureInfo.InvariantCulture); break;
         case "--only": only = args[i + 1]; break;
+        case "--steps": steps = args[i + 1]; break;
         default: throw new FormatException($"Unknown option {args[i]}.");
     }
 }
@@ -31,14 +32,14 @@ try
     var results = new Dictionary<(string, string), List<StepResult>>();
     for (var round = 0; round < rounds; round++)
         foreach (var (name, host) in hosts.Where(h => h.Host is not null))
-            foreach (var workflow in (string[])["tools", "agents"])
+            foreach (var workflow in Steps.All.Where(s => steps.Split(',').Contains(s)))
             {
                 Console.Error.WriteLine($"  round {round + 1} {name} {workflow}");
                 if (!results.TryGetValue((name, workflow), out var list)) results[(name, workflow)] = list = [];
                 list.Add(await Steps.MeasureAsync(host!, workflow, seconds));
             }
     foreach (var ((name, workflow), list) in results)
-        Add($"| {name}: a step that {(workflow == "tools" ? "calls a tool" : "asks an agent")} | {Of(list, r => r.Alone):0.00} | {Of(list, r => r.Half50):0.00} | {Of(list, r => r.Half99):0.00} | {Of(list, r => r.PerSecond):N0} | {Of(list, r => r.CpuMs):0.000} | {1000 / Of(list, r => r.CpuMs):N0} |");
+        Add($"| {name}: a step {(workflow switch { "turns" => "of an agent's run: a call of the model and of a tool", "tools" => "that calls a tool", _ => "that asks an agent" })} | {Of(list, r => r.Alone):0.00} | {Of(list, r => r.Half50):0.00} | {Of(list, r => r.Half99):0.00} | {Of(list, r => r.PerSecond):N0} | {Of(list, r => r.CpuMs):0.000} | {1000 / Of(list, r => r.CpuMs):N0} |");
     if (Wants("rebuild"))
     {
         foreach (var (name, host) in hosts.Where(h => h.Host is not null || h.Name == "embedded"))
