@@ -1,4 +1,5 @@
 using MultiAgent.Contracts;
+using MultiAgent.Data.Postgres;
 using MultiAgent.Orchestrator.Runs.Leases;
 
 namespace MultiAgent.Orchestrator.Runs;
@@ -25,9 +26,15 @@ internal sealed class RunWriter(RunServices services, LiveRun live)
             }
             catch (LeaseLostException)
             {
+                // What it is refused by may be itself: an attempt whose answer was lost, and which was committed only after it was looked for.
+                if (unknown && await IsStoredAsync(write)) return;
                 // Before anything else of the run hears of it: its runs and its tool calls are the new holder's, and not to be cancelled with the strand that failed.
                 live.Stop(StopCause.LeaseLost);
                 throw;
+            }
+            catch (Exception e) when (unknown && PostgresFaults.IsDuplicate(e) && attempt < 6)
+            {
+                // The same.
             }
             catch (OverloadedException) when (attempt < 6)
             {

@@ -93,13 +93,13 @@ public sealed class PostgresDatabase : IAsyncDisposable, IDisposable
                 await transaction.CommitAsync(CancellationToken.None);
                 return result;
             }
-            catch (Exception e) when (attempt < PostgresFaults.Attempts && (PostgresFaults.IsUndone(e) || (!committing && PostgresFaults.IsBroken(e))))
+            catch (Exception e) when (attempt < PostgresFaults.Attempts && PostgresFaults.IsUndone(e, committing))
             {
                 await PostgresFaults.DelayAsync(attempt, cancellationToken);
             }
             catch (Exception e) when (e is not StorageUnavailableException && PostgresFaults.IsUnavailable(e))
             {
-                throw PostgresFaults.Unavailable(e, outcomeUnknown: committing && !PostgresFaults.IsUndone(e));
+                throw PostgresFaults.Unavailable(e, outcomeUnknown: committing && !PostgresFaults.IsUndone(e, committing));
             }
         }
     }

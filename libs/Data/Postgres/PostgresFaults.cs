@@ -21,6 +21,11 @@ public static class PostgresFaults
         // no connection was made at all
         : found.InnerException is System.Net.Sockets.SocketException && found.Message.StartsWith("Failed to connect", StringComparison.Ordinal));
 
+    /// <summary>
+    /// A transaction was surely undone. <paramref name="committing"/>: its commit may have been on its way; then a connection that broke, or that the server ended, says nothing.
+    /// </summary>
+    internal static bool IsUndone(Exception e, bool committing) => committing ? IsUndone(e) && Find(e) is not PostgresException { SqlState: "57P01" or "57P02" } : IsUndone(e) || IsBroken(e);
+
     /// <summary>Transactions got in each other's way; smaller ones may not.</summary>
     public static bool IsConflict(Exception e) => Find(e) is PostgresException { SqlState: "40001" or "40P01" or "55P03" };
 

@@ -94,6 +94,8 @@ public sealed class PostgresServer : IAsyncDisposable, IDisposable
         settings.NoResetOnClose = true;
         settings.Enlist = false;
         if (prepares && !settings.ShouldSerialize("Max Auto Prepare")) settings.MaxAutoPrepare = MaxPrepared;
+        // Which statement of a batch had to change a row and did not is told by the failure.
+        settings.IncludeFailedBatchedCommand = true;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         if (!settings.Host!.Contains(',', StringComparison.Ordinal)) return builder.Build();
         return builder.BuildMultiHost().WithTargetSession(settings.TargetSessionAttributes is { Length: > 0 } said ? Enum.Parse<TargetSessionAttributes>(said.Replace("-", "", StringComparison.Ordinal), ignoreCase: true) : target);

@@ -38,8 +38,15 @@ public sealed class PostgresSession
         if (batch.Statements.Count == 0) return [];
         await using NpgsqlBatch all = Batch();
         foreach (NpgsqlBatchCommand command in batch.Statements) all.BatchCommands.Add(command);
-        await all.ExecuteNonQueryAsync(cancellationToken);
-        return batch.Check();
+        try
+        {
+            await all.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (PostgresException e) when (batch.Refusal(e) is { } refusal)
+        {
+            throw refusal;
+        }
+        return batch.Counts();
     }
 
     /// <summary>A batch that begins with the scope where it is not set yet.</summary>

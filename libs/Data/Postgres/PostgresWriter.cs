@@ -6,8 +6,8 @@ using Npgsql;
 namespace MultiAgent.Data.Postgres;
 
 /// <summary>
-/// Appends in common transactions (group commit): what arrives together goes to the server in one round trip and shares a commit, whoever's it is. Each
-/// caller waits for its own write to be durable. If one write of a transaction fails, each gets a transaction of its own, so only the bad one fails.
+/// Appends in common transactions (group commit): what arrives together goes to the server in one round trip, the commit among it where all can do with that
+/// (<see cref="WriteBatch.FindsOutOutcome"/>), whoever's it is. Each caller waits for its own write to be durable. If one write of a transaction fails, each gets a transaction of its own, so only the bad one fails.
 /// </summary>
 public sealed class PostgresWriter : IAsyncDisposable
 {
@@ -94,13 +94,15 @@ public sealed class PostgresWriter : IAsyncDisposable
 
     private async Task<IReadOnlyList<long>[]> CommitAsync(List<Item> items)
     {
+        // What is sent in one go without a transaction around it is one transaction (https://www.postgresql.org/docs/16/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
+        bool atOnce = items.TrueForAll(static i => i.Batch.FindsOutOutcome);
         for (int attempt = 1; ; attempt++)
         {
-            bool committing = false;
+            bool committing = atOnce;
             try
             {
                 await using NpgsqlConnection connection = await _database.Server.Primary.OpenConnectionAsync();
-                await using NpgsqlTransaction transaction = await connection.BeginTransactionAsync();
+                await using NpgsqlTransaction? transaction = atOnce ? null : await connection.BeginTransactionAsync();
                 await using var all = new NpgsqlBatch(connection, transaction);
                 foreach (Item item in items)
                 {
@@ -108,19 +110,23 @@ public sealed class PostgresWriter : IAsyncDisposable
                     foreach (NpgsqlBatchCommand command in item.Batch.Statements) all.BatchCommands.Add(command);
                 }
                 await all.ExecuteNonQueryAsync();
-                IReadOnlyList<long>[] counts = [.. items.Select(i => i.Batch.Check())];
+                IReadOnlyList<long>[] counts = [.. items.Select(static i => i.Batch.Counts())];
                 committing = true;
-                await transaction.CommitAsync();
+                if (transaction is not null) await transaction.CommitAsync();
                 return counts;
             }
-            catch (Exception e) when (attempt < PostgresFaults.Attempts && (PostgresFaults.IsUndone(e) || (!committing && PostgresFaults.IsBroken(e))))
+            catch (PostgresException e) when (items.Select(i => i.Batch.Refusal(e)).FirstOrDefault(static r => r is not null) is { } refusal)
+            {
+                throw refusal;
+            }
+            catch (Exception e) when (attempt < PostgresFaults.Attempts && PostgresFaults.IsUndone(e, committing))
             {
                 await PostgresFaults.DelayAsync(attempt, CancellationToken.None);
                 foreach (Item item in items) item.Batch.Renew();
             }
             catch (Exception e) when (e is not StorageUnavailableException && PostgresFaults.IsUnavailable(e))
             {
-                throw PostgresFaults.Unavailable(e, outcomeUnknown: committing && !PostgresFaults.IsUndone(e));
+                throw PostgresFaults.Unavailable(e, outcomeUnknown: committing && !PostgresFaults.IsUndone(e, committing));
             }
         }
     }

@@ -67,11 +67,30 @@ public sealed class PostgresWriterTests(PostgresFixture fixture) : IClassFixture
         Assert.Equal(writes.LongCount(w => w.IsCompletedSuccessfully), await fixture.Database.ScalarAsync("SELECT count(*) FROM orchestrator.run_events WHERE run_id = 'run_full'"));
     }
 
+    [Fact]
+    public async Task Batches_ThatFindOutTheirOutcome_AreUndoneAsAWhole_AndAloneTheyFail()
+    {
+        await using PostgresDatabase database = fixture.Database.Open("orchestrator");
+        Task<IReadOnlyList<long>>[] writes = [.. Enumerable.Range(1, 60).Select(i =>
+        {
+            WriteBatch batch = Event("run_at_once", i, "w", findsOut: true);
+            // The row that it needs is missing; or a key that is there already comes after it.
+            if (i == 20) batch.AddRequired(() => new InvalidOperationException("no such run"), "UPDATE orchestrator.runs SET status = 'completed' WHERE id = $1 AND tenant_id = $2", "run_nowhere", "w");
+            if (i == 40) batch.Add("INSERT INTO orchestrator.run_events (run_id, seq, tenant_id, type, at, data) VALUES ('run_at_once', 40, 'w', 'step', now(), ''::bytea)");
+            return database.Writer.WriteAsync("w", batch);
+        })];
+        await Task.WhenAll(writes.Select(w => w.ContinueWith(_ => { }, TaskScheduler.Default)));
+        Assert.Equal([19, 39], Enumerable.Range(0, 60).Where(i => writes[i].IsFaulted));
+        Assert.Equal("no such run", Assert.IsType<InvalidOperationException>(writes[19].Exception!.InnerException).Message);
+        Assert.Equal("23505", Assert.IsType<Npgsql.PostgresException>(writes[39].Exception!.InnerException).SqlState);
+        Assert.Equal(58L, await fixture.Database.ScalarAsync("SELECT count(*) FROM orchestrator.run_events WHERE run_id = 'run_at_once'"));
+    }
+
     private static WriteBatch Foreign(string run, int seq) => Event(run, seq, "other");
 
-    private static WriteBatch Event(string run, int seq, string tenant)
+    private static WriteBatch Event(string run, int seq, string tenant, bool findsOut = false)
     {
-        var batch = new WriteBatch();
+        var batch = new WriteBatch { FindsOutOutcome = findsOut };
         batch.Add("INSERT INTO orchestrator.run_events (run_id, seq, tenant_id, type, at, data) VALUES ($1, $2, $3, 'step', now(), $4)", run, (long)seq, tenant, new byte[] { 1 });
         return batch;
     }

@@ -21,10 +21,60 @@ namespace MultiAgent.Orchestrator.Runs.Storage;
 /// </summary>
 internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.ServiceName)] PostgresDatabase database) : IRunStore
 {
+    private const int StoreAttempts = 4;
+
     public async Task<AcceptOutcome> AcceptAsync(NewRun run)
     {
+        try
+        {
+            await StoreAsync(run);
+            return AcceptOutcome.Started.Instance;
+        }
+        catch (ConversationMissing)
+        {
+            // A repetition of a request whose conversation is gone by now still gets its run.
+            return await KnownAsync(run.Record) ?? await NoConversationAsync(run.Record);
+        }
+        catch (NotIdle)
+        {
+            return await KnownAsync(run.Record) ?? await AcceptBusyAsync(run);
+        }
+    }
+
+    // A connection that broke says nothing of what became of the run; its row does.
+    private async Task StoreAsync(NewRun run)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await database.Writer.WriteAsync(run.Record.TenantId, Batch(run));
+                return;
+            }
+            catch (Exception e) when (attempt > 1 || e is StorageUnavailableException { OutcomeUnknown: true })
+            {
+                if (await IsStoredAsync(run.Record)) return;
+                if (attempt == StoreAttempts || e is not StorageUnavailableException { OutcomeUnknown: true }) throw;
+            }
+        }
+    }
+
+    private async Task<bool> IsStoredAsync(RunRecord run)
+    {
+        try
+        {
+            return await FindAsync(run.TenantId, run.Id) is not null;
+        }
+        catch (StorageUnavailableException e)
+        {
+            throw new StorageUnavailableException(e.Message, e) { OutcomeUnknown = true };
+        }
+    }
+
+    private WriteBatch Batch(NewRun run)
+    {
         RunRecord record = run.Record;
-        var batch = new WriteBatch();
+        var batch = new WriteBatch { FindsOutOutcome = true };
         if (run.ParentWrite is { } parent) Write(batch, parent);
         if (run.CreateConversation) PostgresRunStatements.CreateConversation(batch, record, run.Title);
         else if (record.ConversationId is not null) PostgresRunStatements.TouchConversation(batch, record, run.Title, static () => new ConversationMissing());
@@ -33,25 +83,13 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         PostgresRunStatements.AddMessages(batch, record, run.Messages);
         // Of a fork, which is in no conversation that could be busy.
         foreach (BlackboardWrite write in run.Board) PostgresBlackboardStore.Insert(batch, write);
-        try
-        {
-            await database.Writer.WriteAsync(record.TenantId, batch);
-            return AcceptOutcome.Started.Instance;
-        }
-        catch (ConversationMissing)
-        {
-            // A repetition of a request whose conversation is gone by now still gets its run.
-            return await KnownAsync(record) ?? await NoConversationAsync(record);
-        }
-        catch (NotIdle)
-        {
-            return await KnownAsync(record) ?? await AcceptBusyAsync(run);
-        }
+        return batch;
     }
 
     public async Task AppendAsync(RunWrite write)
     {
-        var batch = new WriteBatch();
+        // Whoever writes looks for the events when the outcome is unknown.
+        var batch = new WriteBatch { FindsOutOutcome = true };
         Write(batch, write);
         if (write.End is { ParentRunId: { } parent, LeaseEpoch: > 1 }) await EndRestedAsync(write.Run.TenantId, parent, batch);
         else await database.Writer.WriteAsync(write.Run.TenantId, batch);
