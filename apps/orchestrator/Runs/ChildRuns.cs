@@ -13,7 +13,8 @@ namespace MultiAgent.Orchestrator.Runs;
 /// <param name="Key">Follows from the place that asks, so that after a crash the same run is found again and not a second one started.</param>
 /// <param name="RequestHash">What the key is for.</param>
 /// <param name="RunId">The id that it is to have; made when null.</param>
-internal sealed record ChildRun(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input, string Key, string RequestHash, string? RunId = null);
+/// <param name="EndsWith">See <see cref="LiveRun.EndsWith"/>.</param>
+internal sealed record ChildRun(CompiledAgent? Agent, WorkflowVersion? Workflow, RunInput Input, string Key, string RequestHash, string? RunId = null, Func<RunWrite, Task<bool>>? EndsWith = null);
 
 /// <summary>
 /// Runs that are steps of other runs. A database that is away for a while is waited for, and so is a run after a crash until it is taken up: the run that
@@ -39,6 +40,7 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
         Surface = RunInput.StepSurface,
         ParentRunId = parent.Id,
         ParentWrite = write,
+        EndsWith = child.EndsWith,
         Input = child.Input,
         RequestId = parent.RequestId,
         IdempotencyKey = child.Key,
@@ -52,7 +54,9 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
         await PatientlyAsync(async () => await store.FindAsync(tenantId, runId), abandoned, cancellationToken) is { } run
             ? await PatientlyAsync(async () => await engine.Value.LookAsync(run), abandoned, cancellationToken) : null;
 
-    /// <summary>Waits until a run has ended, in whichever process it is, or rests: then there is its row, and no message.</summary>
+    /// <summary>
+    /// Waits until a run has ended, in whichever process it is, or rests: then there is its row, and no message. One whose end is taken along by the run that started it has ended when that is decided.
+    /// </summary>
     /// <param name="started">The run.</param>
     /// <param name="abandoned">Of the run that waits: the process stops, or has lost it.</param>
     /// <param name="cancellationToken">Fires when nobody waits any more.</param>
@@ -61,7 +65,7 @@ internal sealed class ChildRuns(Lazy<RunEngine> engine, IRunStore store, TimePro
         while (true)
         {
             if (started.Outcome is { } known) return known;
-            if (started.Live is { } live && await live.Outcome.WaitAsync(cancellationToken) is { } outcome) return outcome;
+            if (started.Live is { } live && await (started.IsNew ? live.Decided : live.Outcome).WaitAsync(cancellationToken) is { } outcome) return outcome;
             abandoned.ThrowIfCancellationRequested();
             started = await FindAsync(started.Run.TenantId, started.Run.Id, abandoned, cancellationToken) ?? throw new InvalidOperationException($"The run {started.Run.Id} is gone.");
             if (started is not { Outcome: null, Live: null }) continue;

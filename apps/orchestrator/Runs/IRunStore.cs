@@ -137,6 +137,9 @@ internal sealed class RunWrite
     /// <summary>Stands for the beginning of the run's conversation from now on.</summary>
     public Conversations.Compaction.ConversationSummary? Summary { get; init; }
 
+    /// <summary>Ends of runs that were steps of this one: stored after its events, in the same transaction.</summary>
+    public IReadOnlyList<RunWrite> Ends { get; init; } = [];
+
     /// <summary>What the run begins to wait for.</summary>
     public IReadOnlyList<Waits.RunWait> Waits { get; init; } = [];
 

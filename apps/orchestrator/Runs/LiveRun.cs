@@ -51,6 +51,7 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput i
     private readonly Lock _lock = new();
     private readonly List<RunEvent> _tail = [];
     private readonly TaskCompletionSource<RunOutcome?> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<RunOutcome?> _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ArrayBufferWriter<byte>? _text;
     private TaskCompletionSource? _changed;
     private CancellationTokenSource? _cancellation;
@@ -74,8 +75,22 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput i
     /// <summary>When the run last appended an event, for the health probe.</summary>
     public long LastProgress { get; set; }
 
+    /// <summary>
+    /// Takes the run's end along with the next write of the run that it is a step of. The task ends when it is stored; with false when it is not, and the run has to store it itself. Null: it always
+    /// does.
+    /// </summary>
+    public Func<RunWrite, Task<bool>>? EndsWith { get; init; }
+
     /// <summary>The outcome; null when the process stops first.</summary>
     public Task<RunOutcome?> Outcome => _outcome.Task;
+
+    /// <summary>
+    /// The same, but possibly before it is stored: for the run that takes this one's end along (<see cref="EndsWith"/>), and may do nothing that others see before its own next write.
+    /// </summary>
+    public Task<RunOutcome?> Decided => _decided.Task;
+
+    /// <summary>Tells whoever waits for it how the run ends.</summary>
+    public void Decide(RunOutcome outcome) => _decided.TrySetResult(outcome);
 
     /// <summary>False while it waits for its turn.</summary>
     public bool HasBegun
@@ -212,6 +227,7 @@ internal sealed class LiveRun(RunRecord record, CompiledAgent? agent, RunInput i
             (changed, _changed) = (_changed, null);
             (cancellation, _cancellation) = (_cancellation, null);
         }
+        _decided.TrySetResult(outcome);
         _outcome.TrySetResult(outcome);
         changed?.SetResult();
         cancellation?.Dispose();

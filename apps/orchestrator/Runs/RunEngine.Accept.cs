@@ -144,7 +144,7 @@ internal sealed partial class RunEngine
             OnBusy = request.Agent?.OnBusy ?? BusyPolicy.Reject,
             MaxQueued = _options.MaxQueuedPerConversation,
         };
-        return (run, new LiveRun(record, request.Agent, request.Input) { LastProgress = _services.Time.GetTimestamp() }, log);
+        return (run, new LiveRun(record, request.Agent, request.Input) { LastProgress = _services.Time.GetTimestamp(), EndsWith = request.EndsWith }, log);
     }
 
     private async Task<StartedRun> WaitAsync(NewRun run, RunRequest request, AcceptOutcome.Queued queued)

@@ -91,10 +91,21 @@ internal sealed partial class RunExecution
             _messages.Add(new NewMessage(message.Id, "assistant", true, ChatMessage.Assistant(message.Text.Span, []).Json.ToArray(), now));
         log.Ended(end);
         List<RunEvent> events = log.Take();
-        await _writer.WriteAsync(new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), RemovesMessages = reason == RolledBack, ClosedWaits = [.. _closedWaits, .. state.Pending.Select(p => p.WaitId), .. state.Resting.Select(r => r.WaitId)] });
+        var write = new RunWrite { Run = _run, Events = events, Messages = [.. _messages], End = end, Event = RunEndedEvent.Of(end), RemovesMessages = reason == RolledBack, ClosedWaits = [.. _closedWaits, .. state.Pending.Select(p => p.WaitId), .. state.Resting.Select(r => r.WaitId)] };
+        var outcome = new RunOutcome(end, message);
+        if (!await StoreWithParentAsync(write, outcome)) await _writer.WriteAsync(write);
         _messages.Clear();
         live.Publish(events);
-        Outcome = new RunOutcome(end, message);
+        Outcome = outcome;
+    }
+
+    private async Task<bool> StoreWithParentAsync(RunWrite write, RunOutcome outcome)
+    {
+        if (live.EndsWith is not { } endsWith) return false;
+        Task<bool> storing = endsWith(write);
+        // Now that its end goes with whatever the parent writes next.
+        live.Decide(outcome);
+        return await storing;
     }
 
     private FinalMessage Message(ReadOnlyMemory<byte> text, string finishReason, string? model) =>

@@ -21,6 +21,8 @@ internal sealed record RunRequest
     public string? ParentRunId { get; init; }
     /// <summary>See <see cref="NewRun.ParentWrite"/>.</summary>
     public RunWrite? ParentWrite { get; init; }
+    /// <summary>See <see cref="LiveRun.EndsWith"/>.</summary>
+    public Func<RunWrite, Task<bool>>? EndsWith { get; init; }
     /// <summary>The id that the run is to have; made when null.</summary>
     public string? RunId { get; init; }
     public required string Surface { get; init; }

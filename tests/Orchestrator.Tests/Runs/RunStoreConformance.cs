@@ -7,7 +7,7 @@ using MultiAgent.Orchestrator.Tests.Support;
 namespace MultiAgent.Orchestrator.Tests.Runs;
 
 /// <summary>What every store of runs keeps; a further implementation derives from this.</summary>
-public abstract class RunStoreConformance : StoreTests
+public abstract partial class RunStoreConformance : StoreTests
 {
     private static readonly DateTimeOffset At = RunSamples.At;
 

@@ -114,6 +114,7 @@ internal sealed class PostgresRunStore([FromKeyedServices(OrchestratorModule.Ser
         if (write.DropsSnapshot) PostgresFlowSnapshotStore.Drop(batch, write.Run.TenantId, write.Run.Id);
         foreach (EventEnvelope asked in ApprovalRequestedEvent.Of(write)) Outbox.Add(batch, database, asked);
         if (write.Event is { } told) Outbox.Add(batch, database, told);
+        foreach (RunWrite step in write.Ends) Write(batch, step);
     }
 
     // The run that rests for this one is another process's perhaps, which holds it while it puts it to rest. A transaction with other runs' writes in it

@@ -111,6 +111,7 @@ internal sealed class SqliteRunStore([FromKeyedServices(OrchestratorModule.Servi
         if (write.End is { } end) End(session, end);
         else Hold(session, write.Run);
         Append(session, write);
+        foreach (RunWrite step in write.Ends) Write(session, step);
     }
 
     private static AcceptOutcome Accept(SqliteSession session, NewRun run)

@@ -74,7 +74,7 @@ internal sealed class AgentCalls(Flow flow, Waiting waiting, RunEngine engine, C
         };
         // Where nobody can have started it before, the log tells of the run in the write that accepts it.
         if (record.ChildRunId is null && context.BegunHere) Tell(flow.Journal.Add, Ids.New("run", services.Time));
-        var child = new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step", record.ChildRunId);
+        var child = new ChildRun(agent, null, input, $"step:{flow.Run.Id}{path}:{record.Attempt}", "step", record.ChildRunId, flow.Journal.EndAsync);
         // Its place, and what it is asked, must be known before it is begun.
         StartedRun started = await flow.Journal.StartAsync(write => children.StartWithAsync(flow.Run, child, write), () => children.StartAsync(flow.Run, child, flow.Live.Abandoned, context.Token));
         if (record.ChildRunId is null) Tell(flow.Journal.AddSoon, started.Run.Id);

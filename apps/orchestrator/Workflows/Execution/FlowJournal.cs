@@ -27,7 +27,12 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
     private EventEnvelope? _told;
     private DeadLetter? _deadLetter;
     private Exception? _broken;
+    private List<StepEnd> _ends = [];
+    // Those that the write under way takes along; of whoever's turn it is.
+    private List<StepEnd> _ending = [];
     private bool _soon;
+    // Counts what waits to be written soon, and how much of it a write has taken along.
+    private long _added, _taken;
 
     /// <summary>An event about a place, stored with the next write; returns its number.</summary>
     public long Add<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members)
@@ -48,13 +53,24 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
         lock (_lock)
         {
             AddLocked(type, path, state, members);
-            if (!_soon)
-            {
-                _soon = true;
-                _ = FlushSoonAsync();
-            }
+            FlushSoonLocked();
             return log.LastSeq;
         }
+    }
+
+    /// <summary>
+    /// Takes the end of a run that is a step of this one along with the next write, which comes within milliseconds. As with <see cref="AddSoon"/>, whatever acts outside because of it writes first.
+    /// </summary>
+    /// <returns>Whether it is stored. If not, it is for the run itself to do.</returns>
+    public Task<bool> EndAsync(RunWrite end)
+    {
+        var ending = new StepEnd(end);
+        lock (_lock)
+        {
+            _ends.Add(ending);
+            FlushSoonLocked();
+        }
+        return ending.Stored.Task;
     }
 
     /// <summary>An event about a place, stored when this returns with its number.</summary>
@@ -137,6 +153,7 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
         {
             live.Stop(StopCause.LeaseLost);
             _broken = e;
+            Settle(false);
             throw;
         }
         catch (Exception e)
@@ -165,20 +182,42 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
 
     public Task FlushAsync() => WriteAsync(null, null);
 
-    private async Task FlushSoonAsync()
+    private void FlushSoonLocked()
     {
-        await Task.Delay(Soon, TimeProvider.System);
-        lock (_lock) _soon = false;
-        // What is left when the run is given up is for whoever takes it up.
-        if (live.Abandoned.IsCancellationRequested) return;
+        _added++;
+        if (_soon) return;
+        _soon = true;
+        _ = FlushSoonAsync(_added);
+    }
+
+    private async Task FlushSoonAsync(long added)
+    {
+        while (true)
+        {
+            await Task.Delay(Soon, TimeProvider.System);
+            lock (_lock)
+            {
+                bool went = added <= _taken;
+                _soon = went && _added > _taken;
+                if (!went) break;
+                if (!_soon) return;
+                // It went with another write, and what waits now has its own time: a run whose steps follow on each other needs no write besides theirs.
+                added = _added;
+            }
+        }
         try
         {
-            await FlushAsync();
+            // What is left when the run is given up is for whoever takes it up.
+            if (!live.Abandoned.IsCancellationRequested) await FlushAsync();
         }
         catch (Exception)
         {
             // It is kept, and thrown at the run's next write.
         }
+        List<StepEnd> left;
+        // Of runs whose parent says nothing more: it was given up, or has ended before them.
+        lock (_lock) (left, _ends) = (_ends, []);
+        foreach (StepEnd end in left) end.Stored.SetResult(false);
     }
 
     private void AddLocked<T>(string type, string path, T state, Action<Utf8JsonWriter, T> members) => log.Add(type, (path, state, members), static (json, s) =>
@@ -215,10 +254,12 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
             else if (parks is not null) log.Waiting(parks.WakeAt);
             List<RunEvent> events = log.Take();
             if (events.Count == 0) return null;
+            _taken = _added;
+            (_ending, _ends) = (_ends, []);
             var write = new RunWrite
             {
                 Run = live.Record, Events = events, Waits = _waits, ClosedWaits = _closed, End = end, Parks = parks, Event = end is null ? _told : RunEndedEvent.Of(end), DeadLetter = _deadLetter,
-                UndoAttempts = undoAttempts, DropsSnapshot = end is not null && snapshots.MayExist,
+                Ends = [.. _ending.Select(static e => e.Write)], UndoAttempts = undoAttempts, DropsSnapshot = end is not null && snapshots.MayExist,
             };
             (_waits, _closed, _told, _deadLetter) = ([], [], null, null);
             return write;
@@ -234,14 +275,29 @@ internal sealed class FlowJournal(RunServices services, LiveRun live, RunLog log
         catch (Exception e)
         {
             _broken = e;
+            Settle(false);
             throw;
         }
     }
 
+    private void Settle(bool stored)
+    {
+        foreach (StepEnd end in _ending) end.Stored.SetResult(stored);
+        _ending = [];
+    }
+
     private void Stored(RunWrite write)
     {
+        Settle(true);
         live.LastProgress = services.Time.GetTimestamp();
         live.Publish(write.Events);
         if (write.End is null) snapshots.Stored(write.Events[^1].Seq);
+    }
+
+    private sealed class StepEnd(RunWrite write)
+    {
+        public RunWrite Write => write;
+
+        public TaskCompletionSource<bool> Stored { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
