@@ -7,8 +7,10 @@ namespace MultiAgent.Orchestrator.Runs;
 /// <summary>Makes the event that tells of a run's end.</summary>
 internal static class RunEndedEvent
 {
-    public static EventEnvelope Of(RunRecord run)
+    /// <summary>Null for a run that is a step of another one: the other tells of it, and nobody listens for the ends of steps, of which there are many.</summary>
+    public static EventEnvelope? Of(RunRecord run)
     {
+        if (run.ParentRunId is not null) return null;
         DateTimeOffset at = run.EndedAt!.Value;
         var ended = new RunEnded
         {

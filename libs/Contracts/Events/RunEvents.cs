@@ -1,6 +1,6 @@
 namespace MultiAgent.Contracts.Events;
 
-/// <summary>A run reached its end.</summary>
+/// <summary>A run reached its end. Runs that are steps of others are not told of.</summary>
 public sealed record RunEnded
 {
     public required string RunId { get; init; }

@@ -12,7 +12,7 @@ public static class Subjects
     /// <summary>Journeys were started, moved or ended. Payload: <see cref="JourneyBatch"/>.</summary>
     public const string JourneyRecorded = "journey.recorded";
 
-    /// <summary>A run ended. Payload: <see cref="RunEnded"/>.</summary>
+    /// <summary>A run ended that is no step of another. Payload: <see cref="RunEnded"/>.</summary>
     public const string RunCompleted = "orchestrator.run.completed";
 
     /// <summary>A step of a workflow could not be undone: somebody has to look. Payload: <see cref="Events.CompensationFailed"/>.</summary>

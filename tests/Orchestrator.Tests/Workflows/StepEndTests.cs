@@ -34,6 +34,8 @@ public sealed class StepEndTests
         string id = (await host.Alpha.PostJsonAsync("/api/v1/runs", new { workflow = "w" })).Body.Text("id");
         Assert.Equal("completed", (await host.Alpha.WaitForRunAsync(id)).Text("status"));
 
+        // Nobody is told of the ends of steps.
+        Assert.Equal(["orchestrator.run.completed"], await host.OutboxSubjectsAsync());
         IReadOnlyList<RunRecord> children = await store.Inner.ListAsync("ten_alpha", new RunFilter(null, null, null, id), null, 100);
         Assert.Equal(Steps, children.Count(c => c.Status == RunStatus.Completed));
         // On a machine that stands still for milliseconds one or the other stores its end itself.
